@@ -1,0 +1,64 @@
+"""Wheel hook: compile native/ into one static program and ship it as `bin/corten` and `bin/corten-runtime`.
+
+It needs only a C compiler: `cc`, else `zig cc` from the `ziglang` package of PyPI. Beside the program goes
+`corten-python`, a script whose first line pip rewrites to the environment's interpreter: that is how the static
+program learns which Python to start.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+HERE = Path(__file__).parent
+FLAGS = ["-std=gnu11", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]
+
+
+def compiler() -> list[str]:
+    if found := os.environ.get("CC") or shutil.which("cc"):
+        return found.split()
+    if importlib.util.find_spec("ziglang"):
+        machine = sysconfig.get_platform().split("-")[-1]
+        return [sys.executable, "-m", "ziglang", "cc", f"--target={machine}-linux-musl"]
+    raise SystemExit("corten: no C compiler; install gcc or clang, or: pip install ziglang")
+
+
+def compile_native(out: Path, flags: list[str] | None = None) -> Path:
+    """Compile every file of native/ into the one program `out`, skipping the work when it is newer than its sources."""
+    sources = sorted((HERE / "native").glob("*.c"))
+    inputs = [*sources, *(HERE / "native").glob("*.h"), Path(__file__)]
+    if out.exists() and out.stat().st_mtime > max(path.stat().st_mtime for path in inputs):
+        return out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([*compiler(), *(flags or FLAGS), "-o", str(out), *map(str, sources)], check=True)
+    return out
+
+
+def write_launcher(out: Path, *, source: Path | None) -> Path:
+    """Write `corten-python`; `source` is the checkout of an editable install, which has no copy in site-packages."""
+    template = (HERE / "native" / "corten-python.in").read_text()
+    out.write_text(template.replace("@SOURCE@", str(source) if source else ""))
+    out.chmod(0o755)
+    return out
+
+
+class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if self.target_name != "wheel":
+            return
+        build = HERE / "native" / "build"
+        program = compile_native(build / "corten")
+        launcher = write_launcher(build / "corten-python", source=HERE / "src" if version == "editable" else None)
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        build_data["shared_scripts"] = {
+            str(program): "corten",
+            str(shutil.copy2(program, build / "corten-runtime")): "corten-runtime",
+            str(launcher): "corten-python",
+        }

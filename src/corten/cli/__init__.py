@@ -1,0 +1,3 @@
+"""Commands, over client and compose."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Python SDK over the engine's socket."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Content-addressed blobs: ingest, resume, commit, read."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Composition root: config, lifecycle, signals, restore."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Docker semantics, a module per family of use-cases."""
+
+__all__: list[str] = []

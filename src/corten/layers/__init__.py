@@ -1,0 +1,3 @@
+"""Tar to filesystem and back: apply, diff, whiteouts, compression."""
+
+__all__: list[str] = []

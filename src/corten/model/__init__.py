@@ -1,0 +1,3 @@
+"""The nouns of OCI and of Corten, immutable: no I/O, no clock, no random."""
+
+__all__: list[str] = []

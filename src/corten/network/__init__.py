@@ -1,0 +1,3 @@
+"""Sandboxes, bridges, address pools, name service, published ports."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Registry client, authentication, resolver."""
+
+__all__: list[str] = []

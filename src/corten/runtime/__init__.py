@@ -1,0 +1,3 @@
+"""The OCI runtime: RuntimeSpec to plan to process."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Filesystem states with parents."""
+
+__all__: list[str] = []

@@ -1,0 +1,63 @@
+"""Leases: roots with an end, held by work in progress.
+
+A pull takes a lease, adds each blob to it *before* it writes the blob, and drops the lease once an image record
+keeps them. A crash in between leaves a lease that expires, and garbage collection does the rest.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from corten.metadata import references
+from corten.metadata.database import Database, Transaction
+from corten.metadata.references import Node
+
+__all__ = ["DAY_NS", "Lease", "expire", "hold"]
+
+DAY_NS = 24 * 3600 * 10**9
+
+
+class Lease:
+    """A lease that is held; made by `hold`."""
+
+    def __init__(self, db: Database, id: str) -> None:
+        self.id = id
+        self._db = db
+
+    @property
+    def node(self) -> Node:
+        return Node("lease", self.id)
+
+    def keep(self, *nodes: Node) -> None:
+        """Keep these until the lease ends. Call it before writing their bytes, or before relying on them."""
+        # A power cut loses the lease together with the unfinished work it guards: no fsync.
+        with self._db.write(durable=False) as tx:
+            references.add(tx, self.node, nodes)
+
+
+@contextmanager
+def hold(db: Database, why: str, keep: Iterable[Node] = (), *, lifetime_ns: int = DAY_NS) -> Iterator[Lease]:
+    """Hold a lease for the length of the block; `why` is for people who wonder what keeps a blob alive."""
+    lease = Lease(db, secrets.token_hex(8))
+    with db.write(durable=False) as tx:
+        tx.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", (lease.id, why, tx.now(), tx.now() + lifetime_ns))
+        references.add(tx, lease.node, keep)
+    try:
+        yield lease
+    finally:
+        with db.write(durable=False) as tx:
+            _end(tx, lease.id)
+
+
+def expire(tx: Transaction, *, everything: bool = False) -> int:
+    """End the leases whose time is over, or all of them (at the engine's start nobody holds one); returns how many."""
+    limit = (1 << 63) - 1 if everything else tx.now()
+    ids = [row[0] for row in tx.execute("SELECT id FROM leases WHERE expires_ns <= ?", (limit,))]
+    for id in ids:
+        _end(tx, id)
+    return len(ids)
+
+
+def _end(tx: Transaction, id: str) -> None:
+    references.drop_all(tx, Node("lease", id))
+    tx.execute("DELETE FROM leases WHERE id = ?", (id,))

@@ -1,0 +1,74 @@
+"""Every table of the database, drawn once, and the numbered migrations that make them.
+
+    names ──image──► images ──(refs)──► blobs, snapshots        a name (docker.io/library/x:tag) points at an image
+    refs   (src_kind, src_id) ──► (dst_kind, dst_id)            who keeps whom; what no root reaches is collected
+    leases id, expires_ns                                       a root with an end, for work in progress
+    events number, time_ns, type, action, actor, attributes     the outbox: written with what it tells about
+
+A migration is never edited once it has landed: append the next one, at the end. Each runs in one transaction,
+after a copy of the file has been put beside it; `PRAGMA user_version` is the number of the last one that ran.
+All tables are STRICT; typed columns for what is queried, JSON text for what is only carried along.
+"""
+
+from typing import NamedTuple
+
+__all__ = ["MIGRATIONS", "Migration"]
+
+
+class Migration(NamedTuple):
+    """`name` says whose tables these are; its place in `MIGRATIONS` is its number, from 1."""
+
+    name: str
+    sql: str
+
+
+CORE = """
+CREATE TABLE refs (
+    src_kind TEXT NOT NULL, src_id TEXT NOT NULL,
+    dst_kind TEXT NOT NULL, dst_id TEXT NOT NULL,
+    PRIMARY KEY (src_kind, src_id, dst_kind, dst_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refs_by_target ON refs (dst_kind, dst_id);
+
+CREATE TABLE leases (
+    id TEXT PRIMARY KEY,
+    why TEXT NOT NULL,
+    created_ns INTEGER NOT NULL,
+    expires_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY,
+    time_ns INTEGER NOT NULL,
+    type TEXT NOT NULL, action TEXT NOT NULL, actor TEXT NOT NULL,
+    attributes TEXT NOT NULL,
+    scope TEXT NOT NULL
+) STRICT;
+"""
+
+# An image is kept under its id (the digest of its config); `manifest` is the document that came or was made with it.
+IMAGES = """
+CREATE TABLE images (
+    id TEXT PRIMARY KEY,
+    manifest TEXT NOT NULL,
+    parent TEXT,
+    size INTEGER NOT NULL,
+    created_ns INTEGER NOT NULL,
+    tagged_ns INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX images_by_parent ON images (parent);
+
+CREATE TABLE names (
+    name TEXT PRIMARY KEY,
+    repository TEXT NOT NULL,
+    image TEXT NOT NULL REFERENCES images (id),
+    updated_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX names_by_image ON names (image);
+CREATE INDEX names_by_repository ON names (repository);
+"""
+
+MIGRATIONS = (
+    Migration("core", CORE),
+    Migration("images", IMAGES),
+)

@@ -45,12 +45,17 @@ def decode(raw: bytes, kind: type[T], noun: str, *, limit: int = LIMIT) -> T:
         return msgspec.json.decode(raw, type=kind, dec_hook=_convert)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message, _, path = str(error).partition(" - at `")
-        raise InvalidArgument(f"invalid {noun}: {message}", place=path.rstrip("`").removeprefix("$")) from error
+        raise InvalidArgument(f"invalid {noun}: {message}", place=_pointer(path)) from error
 
 
 def encode(value: Any) -> bytes:
     """Compact JSON with keys in the order given; msgspec's field order is the declared one, so equal gives equal."""
-    return msgspec.json.encode(value)
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def _pointer(path: str) -> str:
+    """``$.layers[0].size``` as a JSON pointer, ``/layers/0/size``."""
+    return path.rstrip("`").removeprefix("$").replace("[", "/").replace("]", "").replace(".", "/")
 
 
 def _convert(kind: type, value: Any) -> Any:
@@ -60,3 +65,10 @@ def _convert(kind: type, value: Any) -> Any:
         except InvalidArgument as error:  # msgspec adds the place to a ValueError
             raise ValueError(error.message) from error
     raise NotImplementedError(kind)
+
+
+def _plain(value: Any) -> str:
+    # msgspec writes no subclass of str on its own.
+    if isinstance(value, str):
+        return str(value)
+    raise NotImplementedError(type(value))

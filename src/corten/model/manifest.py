@@ -42,10 +42,9 @@ class _Shape(msgspec.Struct, rename="camel"):
 
     schema_version: int = 0
     media_type: str = ""
-    config: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
-    fs_layers: msgspec.Raw | None = None
-    manifests: msgspec.Raw | None = None
+    config: msgspec.Raw = msgspec.Raw()
+    layers: msgspec.Raw = msgspec.Raw()
+    manifests: msgspec.Raw = msgspec.Raw()
 
 
 def parse(raw: bytes, media_type: str = "") -> Document[Manifest] | Document[Index]:
@@ -55,10 +54,11 @@ def parse(raw: bytes, media_type: str = "") -> Document[Manifest] | Document[Ind
         raise InvalidArgument(
             f"unsupported manifest: schemaVersion is {shape.schema_version}, want 2", place="/schemaVersion"
         )
-    if shape.manifests is not None and (shape.layers is not None or shape.config is not None):
+    is_index = _present(shape.manifests)
+    if is_index and (_present(shape.layers) or _present(shape.config)):
         raise InvalidArgument("ambiguous manifest: it has both manifests and layers", hint="the image may be an attack")
     claimed = _claimed(shape.media_type, media_type)
-    if shape.manifests is not None:
+    if is_index:
         return _typed(raw, Index, claimed, mediatype.INDEXES, mediatype.OCI_INDEX)
     return _typed(raw, Manifest, claimed, mediatype.MANIFESTS, mediatype.OCI_MANIFEST)
 
@@ -83,8 +83,12 @@ def document_of(value: Manifest | Index) -> Document[Manifest] | Document[Index]
     """Serialise a new document, once; from here on its bytes are what counts. Two equal values give equal bytes."""
     default = mediatype.OCI_INDEX if isinstance(value, Index) else mediatype.OCI_MANIFEST
     media_type = value.media_type or default
-    fields = msgspec.to_builtins(msgspec.structs.replace(value, media_type=media_type))
+    fields = msgspec.to_builtins(msgspec.structs.replace(value, media_type=media_type), enc_hook=str)
     return parse(encode({"schemaVersion": 2, "mediaType": media_type, **fields}), media_type)
+
+
+def _present(field: msgspec.Raw) -> bool:
+    return bytes(field) not in (b"", b"null")
 
 
 def _claimed(inside: str, outside: str) -> str:

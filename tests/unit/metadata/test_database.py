@@ -201,4 +201,5 @@ def test_a_lease_that_a_crash_left_behind_expires(tmp_path: Path) -> None:
     now[0] = 1050
     collect(db, [shelf])
     assert shelf.names == set()
+    crashed.__exit__(None, None, None)
     db.close()

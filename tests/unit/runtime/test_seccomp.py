@@ -7,24 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runtime.bpf import run, trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.runtime import libseccomp
 from corten.kernel.syscalls import ARCHES, numbers
 from corten.model.errors import InvalidArgument
 from corten.runtime import seccomp
+from tests.unit.runtime import libseccomp
+from tests.unit.runtime.bpf import run, trace
 
 DOCKER = json.loads((Path(__file__).parent / "docker-seccomp.json").read_text())
 LIBRARY = libseccomp.load()
 needs_libseccomp = pytest.mark.skipif(LIBRARY is None, reason="libseccomp.so.2 is not installed (apt: libseccomp2)")
 
+# Calls that Debian 12's libseccomp has no name for; from 512 on x32 and ARM have calls of their own.
+NEWEST_BOTH_KNOW = 451
+UNKNOWN_TO_LIBSECCOMP = set(range(NEWEST_BOTH_KNOW, 512))
+NOT_ON_ARM = {447}  # memfd_secret has a number there and no entry
+
 ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0
 ENOSYS = ERRNO | 38
 
 
-def profile(*rules: dict[str, Any], default: str = "SCMP_ACT_ERRNO", arches: tuple[str, ...] = ()) -> dict[str, Any]:
+def profile(*rules: dict[str, Any], default: str = "SCMP_ACT_ERRNO", arches: tuple[str, ...] = ()) -> Any:
     return {"defaultAction": default, "architectures": list(arches), "syscalls": list(rules)}
 
 
@@ -55,13 +60,16 @@ def samples(config: dict[str, Any]) -> list[tuple[int, ...]]:
 def agree(config: dict[str, Any], arches: tuple[str, ...], native: str = "x86_64") -> None:
     """Our filter and libseccomp's return the same for every call up to the newest the profile names."""
     assert LIBRARY is not None
-    ours = seccomp.compile(config, native)  # type: ignore[arg-type]
+    ours = seccomp.compile(config, native)
     theirs = libseccomp.compile(LIBRARY, config, list(arches), seccomp.ACTIONS)
     conditional = {name for rule in config["syscalls"] if rule.get("args") for name in rule["names"]}
     for name in arches:
         arch, table = ARCHES[name], numbers(name)
         watched = {table[call] for call in conditional | {"socketcall", "ipc"} if call in table}
-        for number in range(newest(config, name) + 1):
+        limit, skipped = newest(config, name), UNKNOWN_TO_LIBSECCOMP | (NOT_ON_ARM if name == "arm" else set())
+        for number in sorted({*range(NEWEST_BOTH_KNOW), *table.values()} - skipped):
+            if number > limit:
+                continue
             for args in samples(config) if number in watched else ((0,) * 6, (7,) * 6):
                 shown = tuple(a & 0xFFFFFFFF for a in args) if name in ("x86", "arm") else args
                 call = (arch.offset + number, arch.audit, shown)
@@ -101,13 +109,13 @@ def test_each_operator_agrees_with_libseccomp(args: list[dict[str, Any]], action
 
 
 def test_an_unconditional_rule_beats_conditions_wherever_it_stands() -> None:
-    program = seccomp.compile(profile(allow("read", args=[arg(0, "EQ", 1)]), allow("read")), "x86_64")  # type: ignore[arg-type]
+    program = seccomp.compile(profile(allow("read", args=[arg(0, "EQ", 1)]), allow("read")), "x86_64")
     assert run(program, 0, ARCHES["x86_64"].audit, (9,)) == ALLOW
 
 
 def test_the_same_argument_twice_means_either() -> None:
     rule = allow("personality", args=[arg(0, "EQ", 0), arg(0, "EQ", 8)])
-    program = seccomp.compile(profile(rule), "x86_64")  # type: ignore[arg-type]
+    program = seccomp.compile(profile(rule), "x86_64")
     results = [run(program, 135, ARCHES["x86_64"].audit, (value,)) for value in (0, 8, 4)]
     assert results == [ALLOW, ALLOW, ERRNO | 1]
 
@@ -120,7 +128,7 @@ def test_a_call_newer_than_the_profile_answers_enosys_so_that_libc_falls_back() 
 
 
 def test_an_abi_not_listed_is_killed() -> None:
-    program = seccomp.compile(profile(allow("read"), default="SCMP_ACT_ALLOW"), "x86_64")  # type: ignore[arg-type]
+    program = seccomp.compile(profile(allow("read"), default="SCMP_ACT_ALLOW"), "x86_64")
     assert run(program, 3, ARCHES["x86"].audit) == KILL
     assert run(program, ARCHES["x32"].offset, ARCHES["x32"].audit) == KILL
     assert run(program, 0, ARCHES["x86_64"].audit) == ALLOW
@@ -128,7 +136,7 @@ def test_an_abi_not_listed_is_killed() -> None:
 
 def test_a_profile_of_another_machine_filters_the_native_calls_all_the_same() -> None:
     config = profile(allow("read"), arches=("SCMP_ARCH_S390X",))
-    assert run(seccomp.compile(config, "x86_64"), 0, ARCHES["x86_64"].audit) == ALLOW  # type: ignore[arg-type]
+    assert run(seccomp.compile(config, "x86_64"), 0, ARCHES["x86_64"].audit) == ALLOW
 
 
 def test_every_call_is_decided_within_a_dozen_comparisons() -> None:
@@ -144,7 +152,7 @@ def test_the_filter_outgrows_short_jumps_without_losing_a_rule() -> None:
         {"names": [name], "action": "SCMP_ACT_ERRNO", "errnoRet": n % 100 + 1, "args": [arg(1, "EQ", n << 20 | 1)]}
         for n, name in enumerate(list(numbers("x86_64"))[:300])
     ]
-    program = seccomp.compile(profile(*rules, default="SCMP_ACT_ALLOW"), "x86_64")  # type: ignore[arg-type]
+    program = seccomp.compile(profile(*rules, default="SCMP_ACT_ALLOW"), "x86_64")
     assert len(program) // 8 > 1000
     for n, name in enumerate(list(numbers("x86_64"))[:300]):
         number = numbers("x86_64")[name]
@@ -164,12 +172,12 @@ def test_the_filter_outgrows_short_jumps_without_losing_a_rule() -> None:
 )
 def test_what_cannot_be_enforced_is_refused_with_its_place(config: dict[str, Any], place: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        seccomp.compile(config, "x86_64")  # type: ignore[arg-type]
+        seccomp.compile(config, "x86_64")
     assert caught.value.place == place
 
 
 def test_an_unknown_flag_is_refused_and_notify_asks_for_a_listener() -> None:
     with pytest.raises(InvalidArgument):
-        seccomp.filter_flags(profile() | {"flags": ["SECCOMP_FILTER_FLAG_MAGIC"]})  # type: ignore[typeddict-item]
+        seccomp.filter_flags(profile() | {"flags": ["SECCOMP_FILTER_FLAG_MAGIC"]})
     notify: Any = profile({"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}) | {"flags": []}
     assert seccomp.filter_flags(notify) == seccomp.NEW_LISTENER

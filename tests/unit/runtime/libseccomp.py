@@ -46,7 +46,7 @@ def load() -> ctypes.CDLL | None:
 
 
 def compile(library: ctypes.CDLL, seccomp: dict[str, Any], arches: list[str], value_of: dict[str, int]) -> bytes:
-    """The filter for `arches` (native x86_64 is removed when absent), with our action values so that results compare."""
+    """The filter for `arches` (native x86_64 is removed when absent), with our action values."""
     default = _value(seccomp["defaultAction"], seccomp.get("defaultErrnoRet"), value_of)
     context = library.seccomp_init(default)
     assert context

@@ -1,0 +1,146 @@
+"""Docker's default seccomp profile, as data: what a container may call, and under which condition.
+
+Everything not named answers EPERM. A rule may depend on capabilities (a container that was given CAP_SYS_ADMIN may
+mount, so its filter lets it), on the architecture and on the kernel. `spec.seccomp` turns this table into the
+`linux.seccomp` of one container. The reference for its content is the profile that dockerd compiles in
+(moby/profiles, seccomp/default.json).
+"""
+
+from typing import NamedTuple
+
+__all__ = ["PROFILE", "SUB_ARCHITECTURES", "Argument", "Rule"]
+
+
+class Argument(NamedTuple):
+    """A comparison with one argument of a call; `two` is the second operand of SCMP_CMP_MASKED_EQ."""
+
+    position: int
+    op: str
+    value: int
+    two: int = 0
+
+
+class Rule(NamedTuple):
+    """Calls with one answer. All `caps` must be held, none of `without`; `arches` and `not_arches` are Go's names."""
+
+    names: tuple[str, ...]
+    args: tuple[Argument, ...] = ()
+    action: str = "SCMP_ACT_ALLOW"
+    errno: int | None = None
+    caps: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ()
+    not_arches: tuple[str, ...] = ()
+    min_kernel: tuple[int, int] = (0, 0)
+
+
+# The 32-bit and other ABIs that a kernel of an architecture also serves: unfiltered they would be a way round.
+SUB_ARCHITECTURES = {
+    "SCMP_ARCH_X86_64": ("SCMP_ARCH_X86", "SCMP_ARCH_X32"),
+    "SCMP_ARCH_AARCH64": ("SCMP_ARCH_ARM",),
+    "SCMP_ARCH_MIPS64": ("SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64N32"),
+    "SCMP_ARCH_MIPS64N32": ("SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64"),
+    "SCMP_ARCH_MIPSEL64": ("SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64N32"),
+    "SCMP_ARCH_MIPSEL64N32": ("SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64"),
+    "SCMP_ARCH_S390X": ("SCMP_ARCH_S390",),
+    "SCMP_ARCH_RISCV64": (),
+    "SCMP_ARCH_LOONGARCH64": (),
+}
+
+ALWAYS_ALLOWED = """
+    accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown chown32
+    clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep
+    clock_nanosleep_time64 close close_range connect copy_file_range creat dup dup2 dup3 epoll_create
+    epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd eventfd2
+    execve execveat exit exit_group faccessat faccessat2 fadvise64 fadvise64_64 fallocate fanotify_mark fchdir
+    fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 fdatasync fgetxattr flistxattr flock fork
+    fremovexattr fsetxattr fstat fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 futex
+    futex_requeue futex_time64 futex_wait futex_waitv futex_wake futimesat getcpu getcwd getdents getdents64
+    getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 getitimer getpeername getpgid
+    getpgrp getpid getppid getpriority getrandom getresgid getresgid32 getresuid getresuid32 getrlimit
+    get_robust_list getrusage getsid getsockname getsockopt get_thread_area gettid gettimeofday getuid getuid32
+    getxattr getxattrat inotify_add_watch inotify_init inotify_init1 inotify_rm_watch io_cancel ioctl io_destroy
+    io_getevents io_pgetevents io_pgetevents_time64 ioprio_get ioprio_set io_setup io_submit ipc kill
+    landlock_add_rule landlock_create_ruleset landlock_restrict_self lchown lchown32 lgetxattr link linkat
+    listen listmount listxattr listxattrat llistxattr _llseek lremovexattr lseek lsetxattr lstat lstat64 madvise
+    map_shadow_stack membarrier memfd_create memfd_secret mincore mkdir mkdirat mknod mknodat mlock mlock2
+    mlockall mmap mmap2 mprotect mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64
+    mq_timedsend mq_timedsend_time64 mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall
+    munmap name_to_handle_at nanosleep newfstatat _newselect open openat openat2 pause pidfd_open
+    pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv
+    preadv2 prlimit64 process_mrelease pselect6 pselect6_time64 pwrite64 pwritev pwritev2 read readahead
+    readlink readlinkat readv recv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr
+    removexattrat rename renameat renameat2 restart_syscall riscv_hwprobe rmdir rseq rt_sigaction rt_sigpending
+    rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64
+    rt_tgsigqueueinfo sched_getaffinity sched_getattr sched_getparam sched_get_priority_max
+    sched_get_priority_min sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64
+    sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl semget
+    semop semtimedop semtimedop_time64 send sendfile sendfile64 sendmmsg sendmsg sendto setfsgid setfsgid32
+    setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 setitimer setpgid setpriority setregid setregid32
+    setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit set_robust_list setsid setsockopt
+    set_thread_area set_tid_address setuid setuid32 setxattr setxattrat shmat shmctl shmdt shmget shutdown
+    sigaltstack signalfd signalfd4 sigprocmask sigreturn socketcall socketpair splice stat stat64 statfs
+    statfs64 statmount statx symlink symlinkat sync sync_file_range syncfs sysinfo tee tgkill time timer_create
+    timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime timer_settime64 timerfd_create
+    timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times tkill truncate truncate64
+    ugetrlimit umask uname unlink unlinkat uretprobe utime utimensat utimensat_time64 utimes vfork vmsplice
+    wait4 waitid waitpid write writev
+"""
+
+# Address families a container may open: the classic ones below 12, then one by one. AF_ALG (38: the kernel's crypto, a
+# source of escapes), AF_VSOCK (40: talks to the hypervisor), AF_KEY-like and retired families are left out.
+FAMILIES = (13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 39, 41, 42, 43, 44, 45)
+
+# PER_LINUX, PER_LINUX32, UNAME26 with either, and 0xffffffff, which only asks.
+PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
+
+# CLONE_NEWNS|NEWCGROUP|NEWUTS|NEWIPC|NEWUSER|NEWPID|NEWNET: a thread or process may be made, a namespace not.
+NEW_NAMESPACES = 0x7E020000
+ENOSYS = 38
+
+BY_CAPABILITY = {
+    "CAP_DAC_READ_SEARCH": "open_by_handle_at",
+    "CAP_SYS_ADMIN": """bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_get_self_attr
+        lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd
+        setdomainname sethostname setns syslog umount umount2 unshare""",
+    "CAP_SYS_BOOT": "reboot",
+    "CAP_SYS_CHROOT": "chroot",
+    "CAP_SYS_MODULE": "delete_module init_module finit_module",
+    "CAP_SYS_PACCT": "acct",
+    "CAP_SYS_PTRACE": "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace",
+    "CAP_SYS_RAWIO": "iopl ioperm",
+    "CAP_SYS_TIME": "settimeofday stime clock_settime clock_settime64",
+    "CAP_SYS_TTY_CONFIG": "vhangup",
+    "CAP_SYS_NICE": "get_mempolicy mbind set_mempolicy set_mempolicy_home_node",
+    "CAP_SYSLOG": "syslog",
+    "CAP_BPF": "bpf",
+    "CAP_PERFMON": "perf_event_open",
+}
+
+BY_ARCHITECTURE = {
+    ("ppc64le",): "sync_file_range2 swapcontext",
+    ("arm", "arm64"): "arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls",
+    ("amd64", "x32"): "arch_prctl",
+    ("amd64", "x32", "x86"): "modify_ldt",
+    ("s390", "s390x"): "s390_pci_mmio_read s390_pci_mmio_write s390_runtime_instr",
+    ("riscv64",): "riscv_flush_icache",
+}
+
+S390 = ("s390", "s390x")
+ADMIN = ("CAP_SYS_ADMIN",)
+
+PROFILE: tuple[Rule, ...] = (
+    Rule(tuple(ALWAYS_ALLOWED.split())),
+    # Before 4.8 ptrace could be used to step over a filter.
+    Rule(("process_vm_readv", "process_vm_writev", "ptrace"), min_kernel=(4, 8)),
+    Rule(("socket",), (Argument(0, "SCMP_CMP_LT", 12),)),
+    *(Rule(("socket",), (Argument(0, "SCMP_CMP_EQ", family),)) for family in FAMILIES),
+    *(Rule(("personality",), (Argument(0, "SCMP_CMP_EQ", value),)) for value in PERSONALITIES),
+    *(Rule(tuple(names.split()), arches=arches) for arches, names in BY_ARCHITECTURE.items()),
+    *(Rule(tuple(names.split()), caps=(capability,)) for capability, names in BY_CAPABILITY.items()),
+    Rule(("clone",), (Argument(0, "SCMP_CMP_MASKED_EQ", NEW_NAMESPACES),), without=ADMIN, not_arches=S390),
+    # On s390 the flags are clone's second argument.
+    Rule(("clone",), (Argument(1, "SCMP_CMP_MASKED_EQ", NEW_NAMESPACES),), without=ADMIN, arches=S390),
+    # A filter cannot see clone3's flags (they are in memory): ENOSYS makes the C library fall back to clone.
+    Rule(("clone3",), action="SCMP_ACT_ERRNO", errno=ENOSYS, without=ADMIN),
+)

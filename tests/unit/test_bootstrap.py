@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mirror import Mirror, Signer
 
 from corten.images.bootstrap import Recipe, Result, make
 from corten.images.bootstrap.archive import write
@@ -19,6 +18,7 @@ from corten.images.bootstrap.openpgp import read_keyring, split_clearsigned, ver
 from corten.images.bootstrap.solve import closure
 from corten.images.bootstrap.sources import suites
 from corten.model.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from tests.mirror import Mirror, Signer
 
 BUSYBOX = b"\x7fELF junk\0[\0[[\0ash\0httpd\0sh\0\0more"
 COPYRIGHT, NEWS = "usr/share/doc/parts/copyright", "usr/share/doc/parts/NEWS"

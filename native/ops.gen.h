@@ -2,7 +2,7 @@
 #ifndef OPS_GEN_H
 #define OPS_GEN_H
 
-#define PLAN_TABLE_HASH 0x6beffe4c1871a619ull
+#define PLAN_TABLE_HASH 0xe96f5ff70f6f467full
 #define PLAN_MAX_ARGS 8
 
 enum {
@@ -131,8 +131,8 @@ static const struct op_info {
     [OP_MOUNTPOINT_IN] = {"mountpoint-in", 4, 2, "stoi"},
     [OP_SYMLINK_IN] = {"symlink-in", 4, 0, "stt"},
     [OP_MKNOD_IN] = {"mknod-in", 4, 0, "stiiiii"},
-    [OP_MASK_IN] = {"mask-in", 4, 0, "sts"},
-    [OP_READONLY_IN] = {"readonly-in", 4, 0, "st"},
+    [OP_MASK_IN] = {"mask-in", 4, 0, "stsi"},
+    [OP_READONLY_IN] = {"readonly-in", 4, 0, "sti"},
     [OP_COPY_UP] = {"copy-up", 4, 0, "ss"},
     [OP_PIVOT] = {"pivot", 4, 0, "s"},
     [OP_MOVE_ROOT] = {"move-root", 4, 0, "s"},
@@ -213,8 +213,8 @@ int op_create_in(struct launch *l, int dir, const char *path, int64_t mode);
 int op_mountpoint_in(struct launch *l, int dir, const char *path, int like, int64_t strict);
 int op_symlink_in(struct launch *l, int dir, const char *target, const char *path);
 int op_mknod_in(struct launch *l, int dir, const char *path, int64_t mode, int64_t major, int64_t minor, int64_t uid, int64_t gid);
-int op_mask_in(struct launch *l, int dir, const char *path, int null);
-int op_readonly_in(struct launch *l, int dir, const char *path);
+int op_mask_in(struct launch *l, int dir, const char *path, int null, int64_t strict);
+int op_readonly_in(struct launch *l, int dir, const char *path, int64_t strict);
 int op_copy_up(struct launch *l, int source, int target);
 int op_pivot(struct launch *l, int root);
 int op_move_root(struct launch *l, int root);
@@ -328,9 +328,9 @@ static inline int dispatch(struct launch *l, const struct row *r)
     case OP_MKNOD_IN:
         return op_mknod_in(l, fd_of(l, r->arg[0]), text_at(l, r->arg[1]), (int64_t)r->arg[2], (int64_t)r->arg[3], (int64_t)r->arg[4], (int64_t)r->arg[5], (int64_t)r->arg[6]);
     case OP_MASK_IN:
-        return op_mask_in(l, fd_of(l, r->arg[0]), text_at(l, r->arg[1]), fd_of(l, r->arg[2]));
+        return op_mask_in(l, fd_of(l, r->arg[0]), text_at(l, r->arg[1]), fd_of(l, r->arg[2]), (int64_t)r->arg[3]);
     case OP_READONLY_IN:
-        return op_readonly_in(l, fd_of(l, r->arg[0]), text_at(l, r->arg[1]));
+        return op_readonly_in(l, fd_of(l, r->arg[0]), text_at(l, r->arg[1]), (int64_t)r->arg[2]);
     case OP_COPY_UP:
         return op_copy_up(l, fd_of(l, r->arg[0]), fd_of(l, r->arg[1]));
     case OP_PIVOT:

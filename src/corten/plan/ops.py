@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from corten.plan.step import Step
 
-TABLE_HASH = 0x6BEFFE4C1871A619
+TABLE_HASH = 0xE96F5FF70F6F467F
 
 # name: (code, bits of the actors that may run it, slot 0 none 1 maybe 2 must, wire letters of the arguments)
 SIGNATURES: dict[str, tuple[int, int, int, str]] = {
@@ -51,8 +51,8 @@ SIGNATURES: dict[str, tuple[int, int, int, str]] = {
     "mountpoint-in": (33, 4, 2, "stoi"),
     "symlink-in": (34, 4, 0, "stt"),
     "mknod-in": (35, 4, 0, "stiiiii"),
-    "mask-in": (36, 4, 0, "sts"),
-    "readonly-in": (37, 4, 0, "st"),
+    "mask-in": (36, 4, 0, "stsi"),
+    "readonly-in": (37, 4, 0, "sti"),
     "copy-up": (38, 4, 0, "ss"),
     "pivot": (39, 4, 0, "s"),
     "move-root": (40, 4, 0, "s"),
@@ -279,14 +279,14 @@ def mknod_in(dir: str, path: str, mode: int, major: int, minor: int, uid: int, g
     return Step("mknod-in", (dir, path, mode, major, minor, uid, gid,), "", "child", (), why, origin)
 
 
-def mask_in(dir: str, path: str, null: str, *, why: str = "", origin: str = "") -> Step:
+def mask_in(dir: str, path: str, null: str, strict: int, *, why: str = "", origin: str = "") -> Step:
     """Hide a path of the kernel: an empty read-only tmpfs over a directory, the verified null device over a file; absent is fine."""
-    return Step("mask-in", (dir, path, null,), "", "child", (), why, origin)
+    return Step("mask-in", (dir, path, null, strict,), "", "child", (), why, origin)
 
 
-def readonly_in(dir: str, path: str, *, why: str = "", origin: str = "") -> Step:
+def readonly_in(dir: str, path: str, strict: int, *, why: str = "", origin: str = "") -> Step:
     """Make a path read-only by a clone of itself mounted over it; absent is fine."""
-    return Step("readonly-in", (dir, path,), "", "child", (), why, origin)
+    return Step("readonly-in", (dir, path, strict,), "", "child", (), why, origin)
 
 
 def copy_up(source: str, target: str, *, why: str = "", origin: str = "") -> Step:

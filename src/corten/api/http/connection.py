@@ -1,0 +1,340 @@
+"""One client's connection: bytes to h11 events to exchanges, and back.
+
+Life of a connection::
+
+    data_received ──feed──> h11 ──Request──> Exchange ──answer──> h11 ──bytes──> transport
+                              └──Data──> Body                        │
+                                                            hijack: dup(fd), early bytes, gone
+
+Requests are answered strictly in turn (HTTP/1.1 pipelining). Reading goes on while a request is answered, because
+only a reader notices that its client has gone away; it pauses when unread input exceeds a megabyte.
+"""
+
+import asyncio
+import os
+import select
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import h11
+
+from corten.api.http.body import HIGH, Body
+from corten.model.cancel import Cancel
+from corten.model.errors import Cancelled
+
+__all__ = ["App", "Connection", "Exchange", "Outflow", "Request", "Response"]
+
+Headers = Sequence[tuple[str, str]]
+MAX_HEAD = 1 << 20  # as Go's server; registry credentials for many hosts travel in one header
+DRAIN = 256 << 10  # what Go's server reads of an unread body to keep the connection
+
+
+class Request(NamedTuple):
+    """The head of a request. Header names are lower case; `target` is as the client sent it."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+
+    @property
+    def wants_upgrade(self) -> bool:
+        return "upgrade" in self.headers.get("connection", "").lower() and "upgrade" in self.headers
+
+
+class Response(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+
+class Hijacked(NamedTuple):
+    """The client's socket, a duplicate that the taker must close, and what the client had already sent."""
+
+    fd: int
+    early: bytes
+
+
+App = Callable[["Exchange"], Awaitable[None]]
+
+
+class Connection(asyncio.Protocol):
+    """Serves the requests of one client, one after another, by `app`."""
+
+    def __init__(self, app: App, connections: set["Connection"]) -> None:
+        self._app = app
+        self._connections = connections
+        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._loop = asyncio.get_running_loop()
+        self._input: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._exchange: Exchange | None = None
+        self._body: Body | None = None
+        self._lost = False
+        self._paused = False
+        self._closing = False
+
+    # -- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._connections.add(self)
+        self._task = self._loop.create_task(self._serve())
+
+    def data_received(self, data: bytes) -> None:
+        self._h11.receive_data(data)
+        self._pump()
+
+    def eof_received(self) -> bool:
+        """The client ended its sending side; it may still read (half-close), unless it has hung up altogether."""
+        self._h11.receive_data(b"")
+        self._pump()
+        if self._hung_up():
+            self._transport.abort()
+        return True
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._lost = True
+        self._connections.discard(self)
+        self.resume_writing()
+        self._gone()
+        if self._exchange is not None:
+            self._task.cancel()  # nobody reads the answer; a lane's thread notices by `Exchange.cancel`
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    # -- the server's side
+
+    @property
+    def idle(self) -> bool:
+        return self._exchange is None
+
+    def close_when_idle(self) -> None:
+        """End after the exchange that is being answered; at once when there is none."""
+        self._closing = True
+        if self.idle:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # -- the exchange's side
+
+    def send(self, *events: h11.Event) -> None:
+        """Write h11 events as one piece; nothing when the client has gone."""
+        if not self._lost:
+            self._transport.write(b"".join(self._h11.send(event) or b"" for event in events))
+
+    async def drain(self) -> None:
+        """Wait until the client has taken what was written; `Cancelled` when it has gone away."""
+        if self._drained:
+            await self._drained
+        if self._lost:
+            raise Cancelled("the client went away")
+
+    def continue_wanted(self) -> bool:
+        return self._h11.they_are_waiting_for_100_continue
+
+    async def surrender(self, head: bytes) -> Hijacked:
+        """Answer with `head`, stop being the reader, and give the socket away without shutting it down."""
+        self._transport.pause_reading()
+        self._paused = True
+        self._transport.set_write_buffer_limits(0)
+        self._transport.write(head)
+        await self.drain()
+        sock: socket.socket = self._transport.get_extra_info("socket")
+        hijacked = Hijacked(os.dup(sock.fileno()), self._h11.trailing_data[0])
+        self._exchange = self._body = None  # the client has not gone, so nobody's cancel is to be set
+        self._transport.abort()
+        return hijacked
+
+    # -- private: the loop over requests
+
+    async def _serve(self) -> None:
+        try:
+            while (exchange := await self._next()) is not None:
+                await self._app(exchange)
+                if exchange.hijacked or not await self._reusable(exchange):
+                    break
+                self._exchange = self._body = None
+                self._h11.start_next_cycle()
+                self._pump()
+        except (h11.RemoteProtocolError, h11.LocalProtocolError) as error:
+            self._refuse(error)
+        except Cancelled:
+            pass
+        finally:
+            self._transport.close()
+
+    async def _next(self) -> "Exchange | None":
+        """The next request's exchange, or None when the client sends no more."""
+        while not self._closing:
+            event = self._h11.next_event()
+            if isinstance(event, h11.Request):
+                self._body = Body(self._demand)
+                self._exchange = Exchange(self, _request(event), self._body)
+                self._pump()
+                return self._exchange
+            if isinstance(event, h11.ConnectionClosed) or self._lost:
+                return None
+            self._input = self._loop.create_future()
+            await self._input
+        return None
+
+    def _pump(self) -> None:
+        """Move body bytes that h11 holds into the body; wake whoever waits for the next request."""
+        if self._body is None:
+            self._wake()
+            return
+        try:
+            while not self._body.ended and not self._body.full:
+                event = self._h11.next_event()
+                if isinstance(event, h11.Data):
+                    self._body.feed(bytes(event.data))
+                elif isinstance(event, h11.EndOfMessage):
+                    self._body.end()
+                else:
+                    break
+        except h11.RemoteProtocolError:
+            self._body.abort()
+        self._throttle()
+
+    def _throttle(self) -> None:
+        full = self._body is not None and (self._body.full or (self._body.ended and self._unread() > HIGH))
+        if full != self._paused and not self._transport.is_closing():
+            self._paused = full
+            (self._transport.pause_reading if full else self._transport.resume_reading)()
+
+    def _unread(self) -> int:
+        return len(self._h11.trailing_data[0])
+
+    def _demand(self) -> None:
+        """The body's reader wants more: answer ``Expect: 100-continue``, go on reading."""
+        if self._h11.they_are_waiting_for_100_continue:
+            self.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
+        self._loop.call_soon(self._pump)
+
+    async def _reusable(self, exchange: "Exchange") -> bool:
+        if self._closing or self._lost or self._h11.our_state is not h11.DONE:
+            return False
+        if not exchange.body.ended and self._h11.they_are_waiting_for_100_continue:
+            return False
+        return await exchange.body.drain(DRAIN) and self._h11.their_state is h11.DONE
+
+    def _refuse(self, error: h11.ProtocolError) -> None:
+        """Answer bytes that are no HTTP, once, and close."""
+        if self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return
+        status = getattr(error, "error_status_hint", 400)
+        body = f"{status} Bad Request: {error}".encode()
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Connection", "close"),
+            ("Content-Length", str(len(body))),
+        ]
+        self.send(h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+
+    def _gone(self) -> None:
+        if self._body:
+            self._body.abort()
+        if self._exchange:
+            self._exchange.cancel.set()
+
+    def _wake(self) -> None:
+        if self._input and not self._input.done():
+            self._input.set_result(None)
+        self._input = None
+
+    def _hung_up(self) -> bool:
+        """A unix socket tells a closed client (POLLHUP) from one that only ended its sending; TCP does not."""
+        sock: socket.socket = self._transport.get_extra_info("socket")
+        if sock.family != socket.AF_UNIX:
+            return True
+        poll = select.poll()
+        poll.register(sock.fileno(), 0)
+        return any(flags & select.POLLHUP for _, flags in poll.poll(0))
+
+
+class Exchange:
+    """One request and its one answer. Every method belongs to the loop's thread."""
+
+    def __init__(self, connection: Connection, request: Request, body: Body) -> None:
+        self._connection = connection
+        self.request = request
+        self.body = body
+        self.cancel = Cancel()
+        self.hijacked = False
+        self.answered = False
+
+    async def respond(self, response: Response) -> None:
+        """Send a whole answer."""
+        self.answered = True
+        status, headers, body = response
+        head = [*headers, ("Content-Length", str(len(body)))] if status not in (204, 304) else [*headers]
+        events: list[h11.Event] = [h11.Response(status_code=status, headers=head)]
+        if body and self.request.method != "HEAD":
+            events.append(h11.Data(data=body))
+        self._connection.send(*events, h11.EndOfMessage())
+
+    def stream(self, status: int, headers: Headers) -> "Outflow":
+        """Begin an answer whose length is unknown; the head is on its way when this returns."""
+        self.answered = True
+        self._connection.send(h11.Response(status_code=status, headers=[*headers]))
+        return Outflow(self._connection)
+
+    async def hijack(self, content_type: str, headers: Headers, *, protocol: str = "tcp") -> Hijacked:
+        """Turn the exchange into a raw duplex stream and give the socket away.
+
+        The first line is literally ``101 UPGRADED`` where the client asked for an upgrade (the Docker CLI insists),
+        else ``200 OK`` without any framing. `Cancelled` when the client has gone away.
+        """
+        if not self.body.ended:
+            await self.body.drain(DRAIN)
+        self.answered = self.hijacked = True
+        if self.request.wants_upgrade:
+            first, extra = "101 UPGRADED", f"Connection: Upgrade\r\nUpgrade: {protocol}\r\n"
+        else:
+            first, extra = "200 OK", ""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers if name != "Content-Type")
+        return await self._connection.surrender(
+            f"HTTP/1.1 {first}\r\nContent-Type: {content_type}\r\n{extra}{lines}\r\n".encode("latin-1")
+        )
+
+    def break_off(self) -> None:
+        """Cut the connection in the middle of an answer: the only honest end when its rest cannot be made."""
+        self._connection.abort()
+
+
+class Outflow:
+    """The body of an answer in pieces."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def write(self, data: bytes) -> None:
+        """Send one piece and wait while the client is slower than we are; `Cancelled` when it has gone."""
+        if data:
+            self._connection.send(h11.Data(data=data))
+        await self._connection.drain()
+
+    async def end(self) -> None:
+        self._connection.send(h11.EndOfMessage())
+
+
+def _request(event: h11.Request) -> Request:
+    headers: dict[str, str] = {}
+    for name, value in event.headers:
+        key = name.decode("ascii")
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return Request(event.method.decode("ascii"), event.target.decode("latin-1"), headers)

@@ -1,0 +1,47 @@
+"""The engine's configuration: ``engine.json`` in the data root, with the names of Docker's ``daemon.json``.
+
+A field that the engine does not know is an error, as in dockerd: a setting that is ignored is worse than none.
+"""
+
+import msgspec
+
+from corten.api.bodies import decode
+from corten.model.errors import InvalidArgument
+
+__all__ = ["Config", "load"]
+
+
+class Config(msgspec.Struct, frozen=True, rename="kebab"):
+    """What may be set; times in seconds. `corten serve` reads it again at SIGHUP."""
+
+    debug: bool = False
+    shutdown_timeout: int = 15
+    idle_timeout: int = 60
+
+
+def load(path: str) -> Config:
+    """Read the file at `path`; the defaults when there is none, `InvalidArgument` with the place of a fault."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return Config()
+    try:
+        _refuse_unknown(text)
+        config = decode(Config, text)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"cannot read the configuration {path}: {error.message}", place=error.place) from None
+    if config.shutdown_timeout < 0 or config.idle_timeout < 0:
+        raise InvalidArgument(f"cannot read the configuration {path}: a timeout is negative")
+    return config
+
+
+def _refuse_unknown(text: bytes) -> None:
+    known = {field.encode_name for field in msgspec.structs.fields(Config)}
+    unknown = sorted(decode(dict, text).keys() - known)
+    if unknown:
+        raise InvalidArgument(
+            f"the following directives don't match any configuration option: {', '.join(unknown)}",
+            hint=f"known: {', '.join(sorted(known))}",
+            place=f"/{unknown[0]}",
+        )

@@ -1,0 +1,218 @@
+"""The contenders: each engine started privately, in its own mount and network namespace, its store on tmpfs.
+
+On a hybrid cgroup host Debian's crun and podman refuse to start; in their private mount namespace the empty v2 tree is
+unmounted, which the machine itself does not notice.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["Containerd", "Corten", "Dockerd", "Engine", "Namespace", "Podman", "available"]
+
+PRELUDE = """
+mount --make-rprivate / && ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_forward
+if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
+mount -t tmpfs tmpfs /var/lib/containers 2>/dev/null; mount -t tmpfs tmpfs /run/containers 2>/dev/null
+"""
+
+
+def available(*programs: str) -> bool:
+    return all(shutil.which(program) for program in programs)
+
+
+class Namespace:
+    """A mount and network namespace of our own, held by a sleeping process; `enter` is the prefix to run in it."""
+
+    def __init__(self) -> None:
+        script = PRELUDE + "echo ready; exec sleep infinity"
+        self.holder = subprocess.Popen(["unshare", "-m", "-n", "bash", "-c", script], stdout=subprocess.PIPE)
+        assert self.holder.stdout
+        self.holder.stdout.readline()
+        self.enter = ["nsenter", "-t", str(self.holder.pid), "-m", "-n", "--"]
+
+    def close(self) -> None:
+        self.holder.kill()
+        self.holder.wait()
+
+
+class Engine(Protocol):
+    """What a row needs of an engine: `cli` is its docker-like command, `socket` its REST socket or None."""
+
+    name: str
+    cli: list[str]
+    socket: Path | None
+
+    def pids(self) -> list[int]: ...
+    def load(self, archive: Path) -> None: ...
+    def close(self) -> None: ...
+
+
+def wait_for(path: Path, what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what} did not start")
+        time.sleep(0.02)
+
+
+def descendants(pid: int) -> list[int]:
+    """`pid` and all processes below it."""
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            found += [int(child) for child in task.read_text().split()]
+    return found
+
+
+class Dockerd:
+    name = "docker"
+
+    def __init__(self, root: Path, cli: str = "docker") -> None:
+        self.namespace = Namespace()
+        self.root = root
+        root.mkdir(parents=True)
+        self.socket: Path | None = root / "docker.sock"
+        options = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
+        flags = [f"--{option}={root / name}" for option, name in options.items()]
+        log = (root / "log").open("wb")
+        flags += [f"--host=unix://{self.socket}", "--storage-driver=overlay2"]
+        command = [*self.namespace.enter, "dockerd", *flags]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(root / "docker.sock", "dockerd")
+        self.cli = [cli, "-H", f"unix://{self.socket}"]
+
+    def pids(self) -> list[int]:
+        """dockerd, containerd and the shims (which are adopted by init, so they are found by their arguments)."""
+        mine = descendants(self.process.pid)
+        marker = str(self.root).encode()
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if marker in Path(f"/proc/{entry}/cmdline").read_bytes() and int(entry) not in mine:
+                    mine.append(int(entry))
+            except OSError:
+                continue
+        return mine
+
+    def load(self, archive: Path) -> None:
+        subprocess.run([*self.cli, "load", "-qi", str(archive)], check=True, stdout=subprocess.DEVNULL)
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        self.namespace.close()
+
+
+class Podman:
+    name = "podman"
+    socket: Path | None = None
+
+    def __init__(self, root: Path) -> None:
+        self.namespace = Namespace()
+        self.root = root
+        root.mkdir(parents=True)
+        # Its default limits are above what a root without CAP_SYS_RESOURCE may set.
+        settings = root / "containers.conf"
+        settings.write_text('[containers]\ndefault_ulimits = ["nofile=10000:10000", "nproc=10000:10000"]\n')
+        base = ["env", f"CONTAINERS_CONF={settings}", "podman", f"--root={root}/data", f"--runroot={root}/run", f"--tmpdir={root}/tmp"]
+        self.cli = [*self.namespace.enter, *base, "--cgroup-manager=cgroupfs", "--events-backend=none"]
+
+    def pids(self) -> list[int]:
+        return []
+
+    def load(self, archive: Path) -> None:
+        subprocess.run([*self.cli, "load", "-qi", str(archive)], check=True, stdout=subprocess.DEVNULL)
+
+    def close(self) -> None:
+        subprocess.run([*self.cli, "rm", "-fa", "-t0"], check=False, capture_output=True)
+        subprocess.run([*self.namespace.enter, "umount", f"{self.root}/data/overlay"], check=False, capture_output=True)
+        self.namespace.close()
+
+
+class Containerd:
+    name = "ctr"
+
+    def __init__(self, root: Path) -> None:
+        self.namespace = Namespace()
+        root.mkdir(parents=True)
+        self.socket: Path | None = None
+        address = root / "containerd.sock"
+        config = root / "config.toml"
+        config.write_text(
+            f'version = 2\nroot = "{root}/data"\nstate = "{root}/state"\n'
+            f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{address}"\n'
+        )
+        log = (root / "log").open("wb")
+        command = [*self.namespace.enter, "containerd", "--config", str(config)]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(address, "containerd")
+        self.cli = ["ctr", "-a", str(address)]
+
+    def pids(self) -> list[int]:
+        return descendants(self.process.pid)
+
+    def load(self, archive: Path) -> None:
+        subprocess.run([*self.cli, "images", "import", str(archive)], check=True, stdout=subprocess.DEVNULL)
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        self.namespace.close()
+
+
+class Corten:
+    name = "corten"
+
+    def __init__(self, root: Path) -> None:
+        self.namespace = Namespace()
+        root.mkdir(parents=True)
+        self.socket: Path | None = root / "corten.sock"
+        program = Path(sys.executable).with_name("corten")
+        log = (root.parent / "corten.log").open("wb")
+        command = [*self.namespace.enter, str(program), "--root", str(root), "serve"]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(root / "corten.sock", "corten")
+        self.cli = [str(program), "--root", str(root)]
+        self.root = root
+
+    def pids(self) -> list[int]:
+        """The engine and its monitors, which belong to no process but their container's."""
+        mine = [self.process.pid]
+        marker = str(self.root).encode()
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                command = Path(f"/proc/{entry}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"@monitor" in command and marker in command:
+                mine.append(int(entry))
+        return mine
+
+    def load(self, archive: Path) -> None:
+        subprocess.run([*self.cli, "load", "-qi", str(archive)], check=True, stdout=subprocess.DEVNULL)
+
+    def close(self) -> None:
+        subprocess.run([*self.cli, "system", "reset", "--force"], check=False, capture_output=True)
+        self.process.terminate()
+        self.process.wait(30)
+        self.namespace.close()
+
+
+def versions() -> dict[str, str]:
+    """The version line of each peer that is installed."""
+    asked = dict.fromkeys(("runc", "crun", "bwrap", "dockerd", "podman"), "--version")
+    found = {}
+    for program, flag in asked.items():
+        if available(program):
+            out = subprocess.run([program, flag], capture_output=True, text=True, check=False).stdout
+            found[program] = out.splitlines()[0] if out else ""
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(versions(), indent=1))

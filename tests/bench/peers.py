@@ -119,7 +119,8 @@ class Podman:
         # Its default limits are above what a root without CAP_SYS_RESOURCE may set.
         settings = root / "containers.conf"
         settings.write_text('[containers]\ndefault_ulimits = ["nofile=10000:10000", "nproc=10000:10000"]\n')
-        base = ["env", f"CONTAINERS_CONF={settings}", "podman", f"--root={root}/data", f"--runroot={root}/run", f"--tmpdir={root}/tmp"]
+        base = ["env", f"CONTAINERS_CONF={settings}", "podman", f"--root={root}/data", f"--runroot={root}/run"]
+        base.append(f"--tmpdir={root}/tmp")
         self.cli = [*self.namespace.enter, *base, "--cgroup-manager=cgroupfs", "--events-backend=none"]
 
     def pids(self) -> list[int]:

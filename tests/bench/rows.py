@@ -267,12 +267,13 @@ def runtime_run(runtimes: dict[str, list[str]], rounds: int, scratch: Path) -> l
         (place / "config.json").write_text(json.dumps(fresh))
         return spawn([*command, "run", "--bundle", str(place), name])
 
-    contenders: Contenders = {name: partial(once, command) for name, command in runtimes.items() if name != "bwrap"}
+    launchers = {name: command for name, command in runtimes.items() if name != "bwrap"}
+    contenders: Contenders = {name: partial(once, command) for name, command in launchers.items()}
     if "bwrap" in runtimes:
         flags = ["--unshare-all", "--bind", str(place / "rootfs"), "/", "--proc", "/proc", "--dev", "/dev"]
         contenders["bwrap"] = partial(spawn, [*runtimes["bwrap"], *flags, "/bin/true"])
     times = measure("runtime run /bin/true, spec bundle, fresh ids", contenders, rounds)
-    peaks: Contenders = {name: partial(peak, command, place, scratch) for name, command in runtimes.items() if name != "bwrap"}
+    peaks: Contenders = {name: partial(peak, command, place, scratch) for name, command in launchers.items()}
     return [times, measure("peak memory of run", peaks, 3, "KiB")]
 
 
@@ -281,7 +282,8 @@ def peak(command: list[str], place: Path, scratch: Path) -> Figure:
     report = scratch / "peak"
     name = f"bench-{os.urandom(5).hex()}"
     quietly("busybox", "time", "-f", "%M", "-o", str(report), *command, "run", "--bundle", str(place), name)
-    return Figure(0, int(report.read_text().split()[-1]))
+    pages = int(report.read_text().split()[-1])  # busybox takes the kernel's KiB for pages and multiplies them
+    return Figure(0, pages * 1024 // os.sysconf("SC_PAGE_SIZE"))
 
 
 def runtime_exec(runtimes: dict[str, list[str]], rounds: int, scratch: Path) -> Measured:

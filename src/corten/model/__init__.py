@@ -10,6 +10,7 @@ Every other package speaks in these words, so a newcomer should read them first:
 - `image.ImageConfig`: what a container starts with (environment, command, user) and the diff IDs of its layers.
 - `document.Document`: bytes that have a digest, beside their parsed view. What has a digest is never written again.
 - `mount.Mount`: one mount to be made by somebody else. `event.Event`: something that happened.
+- `whiteout`: the forms in which a layer says that something is gone.
 - `errors`: one closed set of kinds, and one table from them to every edge.
 
 >>> from corten.model.reference import Reference
@@ -20,6 +21,7 @@ This file imports none of them: `errors` is needed where a start with msgspec wo
 """
 
 __all__ = [
+    "container",
     "descriptor",
     "digest",
     "document",
@@ -31,4 +33,6 @@ __all__ = [
     "mount",
     "platform",
     "reference",
+    "runtime_spec",
+    "whiteout",
 ]

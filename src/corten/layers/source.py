@@ -1,0 +1,190 @@
+"""Where a layer's tar comes from: a stored blob as memory, or a stream through a decompressor.
+
+A *source* hands out blocks to the tar walk (`wire.tar.Source`), copies file data straight to a descriptor, and knows in
+the end the digest of everything that passed: the layer's diff ID. Hashing runs in a thread of its own, beside the
+extraction: both release the interpreter lock while they work.
+"""
+
+import hashlib
+import mmap
+import os
+import queue
+import threading
+from typing import Protocol
+
+from corten.layers.compression import Readable, decompressed, detect
+from corten.model.digest import Digest
+from corten.model.errors import InvalidArgument, ResourceExhausted
+
+__all__ = ["LayerSource", "MapSource", "StreamSource", "of_blob", "of_stream"]
+
+CHUNK = 1 << 20
+AHEAD = 8
+# A sane upper bound for one unpacked layer: bombs grow past any disk, layers do not.
+SIZE_LIMIT = 1 << 40
+
+
+class LayerSource(Protocol):
+    """A tar source that can also copy to a file and name what passed."""
+
+    position: int
+
+    def take(self, length: int) -> bytes | memoryview: ...
+
+    def skip(self, length: int) -> None: ...
+
+    def copy_to(self, fd: int, length: int) -> None:
+        """Write the next `length` bytes to `fd`; raises InvalidArgument where the stream ends before."""
+
+    def finish(self) -> Digest:
+        """Read to the end; the digest of all bytes since the beginning (sha256)."""
+
+    def close(self) -> None: ...
+
+
+def of_blob(fd: int, size: int, *, digest: Digest | None = None) -> LayerSource:
+    """A stored blob, compressed or not. `digest` is that of its bytes, when it has been verified already."""
+    if size and not detect(os.pread(fd, 10, 0)):
+        return MapSource(fd, size, digest=digest)
+    return of_stream(open(fd, "rb", buffering=0, closefd=False))
+
+
+def of_stream(stream: Readable, *, limit: int = SIZE_LIMIT) -> "StreamSource":
+    """Anything that can be read once, compressed or not; more than `limit` unpacked bytes are refused."""
+    return StreamSource(decompressed(stream), limit=limit)
+
+
+class MapSource:
+    """An uncompressed blob in memory; nothing is copied on its way to the file."""
+
+    def __init__(self, fd: int, size: int, *, digest: Digest | None) -> None:
+        self.position = 0
+        self._size = size
+        self._map = mmap.mmap(fd, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)
+        self._view = memoryview(self._map)
+        self._digest = digest if digest is not None and digest.algorithm == "sha256" else None
+        self._hashing = None if self._digest else threading.Thread(target=self._hash, daemon=True)
+        if self._hashing:
+            self._hashing.start()
+
+    def _hash(self) -> None:
+        self._digest = Digest.of(self._view)
+
+    def take(self, length: int) -> memoryview:
+        start = self.position
+        self.position = min(start + length, self._size)
+        return self._view[start : self.position]
+
+    def skip(self, length: int) -> None:
+        self.position += length
+        if self.position > self._size:
+            raise InvalidArgument("truncated tar: an entry is longer than the archive")
+
+    def copy_to(self, fd: int, length: int) -> None:
+        end = self.position + length
+        if end > self._size:
+            raise InvalidArgument("truncated tar: an entry is longer than the archive")
+        while self.position < end:
+            self.position += os.write(fd, self._view[self.position : end])
+
+    def finish(self) -> Digest:
+        if self._hashing:
+            self._hashing.join()
+        assert self._digest is not None
+        self.position = self._size
+        return self._digest
+
+    def close(self) -> None:
+        if self._hashing:
+            self._hashing.join()
+        self._view.release()
+        self._map.close()
+
+
+class StreamSource:
+    """A stream; a thread reads ahead, unpacks and hashes."""
+
+    def __init__(self, stream: Readable, *, limit: int) -> None:
+        self.position = 0
+        self._stream = stream
+        self._limit = limit
+        self._state = hashlib.sha256()
+        self._chunks: queue.Queue[bytes | BaseException] = queue.Queue(AHEAD)
+        self._stop = False
+        self._view = memoryview(b"")
+        self._ended = False
+        self._thread = threading.Thread(target=self._read_ahead, daemon=True)
+        self._thread.start()
+
+    def _read_ahead(self) -> None:
+        total = 0
+        try:
+            while not self._stop and (chunk := self._stream.read(CHUNK)):
+                total += len(chunk)
+                if total > self._limit:
+                    raise ResourceExhausted(
+                        f"unpack layer: more than {self._limit} bytes", hint="is it a decompression bomb?"
+                    )
+                self._state.update(chunk)
+                self._chunks.put(chunk)
+        except BaseException as error:
+            self._chunks.put(error)
+        else:
+            self._chunks.put(b"")
+
+    def _next(self) -> bool:
+        """Make the next chunk current; False at the end."""
+        if self._ended:
+            return False
+        chunk = self._chunks.get()
+        if isinstance(chunk, BaseException):
+            self._ended = True
+            raise chunk
+        self._ended = not chunk
+        self._view = memoryview(chunk)
+        return not self._ended
+
+    def take(self, length: int) -> bytes | memoryview:
+        if len(self._view) >= length:
+            taken, self._view = self._view[:length], self._view[length:]
+            self.position += length
+            return taken
+        parts = []
+        missing = length
+        while missing and (self._view or self._next()):
+            part, self._view = self._view[:missing], self._view[missing:]
+            parts.append(part)
+            missing -= len(part)
+        self.position += length - missing
+        return b"".join(parts)
+
+    def skip(self, length: int) -> None:
+        self._consume(None, length)
+
+    def copy_to(self, fd: int, length: int) -> None:
+        self._consume(fd, length)
+
+    def _consume(self, fd: int | None, length: int) -> None:
+        self.position += length
+        while length:
+            if not self._view and not self._next():
+                raise InvalidArgument("truncated tar: an entry is longer than the archive")
+            part = self._view[:length]
+            done = os.write(fd, part) if fd is not None else len(part)
+            self._view = self._view[done:]
+            length -= done
+
+    def finish(self) -> Digest:
+        while self._next():
+            pass
+        self._thread.join()
+        return Digest(f"sha256:{self._state.hexdigest()}")
+
+    def close(self) -> None:
+        """Stop reading; what was read ahead is dropped."""
+        self._stop = True
+        while self._thread.is_alive():
+            try:
+                self._chunks.get_nowait()
+            except queue.Empty:
+                self._thread.join(0.01)

@@ -5,11 +5,12 @@ the result travels: `Json` (the usual), `Empty`, `Bytes`, `Pieces` (an iterator 
 (an asynchronous iterator on the loop), or `TAKEN` after a hijack.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from corten.api.http.body import BlockingBody
-from corten.api.http.connection import Exchange, Hijacked
+from corten.api.http.connection import Exchange
 from corten.api.versions import Version
 from corten.model.cancel import Cancel
 
@@ -76,7 +77,11 @@ Answer = Json | Empty | Bytes | Pieces | Flow | Taken
 
 
 class Call(NamedTuple, Generic[Q, B]):
-    """One request, decoded. `engine` is `corten.engine.Engine`, `path` the names that the route's pattern holds."""
+    """One request, decoded.
+
+    `engine` is `corten.engine.Engine`, `path` the names in the route's pattern, `upload` the body of a route that
+    declares none. `remembered` belongs to the loop's thread: encoded answers, each with the stamp it is true for.
+    """
 
     engine: Any
     version: Version
@@ -85,7 +90,8 @@ class Call(NamedTuple, Generic[Q, B]):
     body: B
     exchange: Exchange
     upload: BlockingBody
-    hijack: Callable[[str], Hijacked]
+    remembered: dict[object, tuple[object, bytes]]
+    loop: asyncio.AbstractEventLoop
 
     @property
     def cancel(self) -> Cancel:

@@ -15,20 +15,14 @@ import msgspec
 
 from corten.api import bodies, query
 from corten.api.call import Answer, Bytes, Call, Empty, Flow, Json, Pieces
-from corten.api.http.connection import Exchange, Hijacked, Outflow, Response
+from corten.api.http.connection import Exchange, Outflow, Response
 from corten.api.lanes import Lane, Lanes
 from corten.api.router import Route, Router
-from corten.api.versions import DOCKER_RELEASE, NEWEST, split, text
+from corten.api.versions import EVERY_ANSWER, split
 from corten.model.errors import Cancelled, CortenError, Internal, NotFound
 
-__all__ = ["EVERY_ANSWER", "Dispatcher"]
+__all__ = ["Dispatcher"]
 
-EVERY_ANSWER = (
-    ("Api-Version", text(NEWEST)),
-    ("Docker-Experimental", "false"),
-    ("Ostype", "linux"),
-    ("Server", f"Docker/{DOCKER_RELEASE} (linux)"),
-)
 log = logging.getLogger("corten.api")
 
 
@@ -39,6 +33,7 @@ class Dispatcher:
         self._engine = engine
         self._router = router
         self._lanes = lanes
+        self._remembered: dict[object, tuple[object, bytes]] = {}
 
     async def __call__(self, exchange: Exchange) -> None:
         try:
@@ -68,9 +63,8 @@ class Dispatcher:
             body=body,
             exchange=exchange,
             upload=exchange.body.blocking(loop),
-            hijack=lambda content_type: asyncio.run_coroutine_threadsafe(
-                _hijack(exchange, content_type), loop
-            ).result(),
+            remembered=self._remembered,
+            loop=loop,
         )
         if route.lane is Lane.LOOP:
             await _send(exchange, await route.handler(call))  # type: ignore[misc]
@@ -105,6 +99,8 @@ async def _body(exchange: Exchange, route: Route[Any, Any]) -> Any:
     if route.body is None:
         return None
     raw = await exchange.body.read_all(bodies.LIMIT)
+    if route.body_may_be_empty and not raw.strip():
+        return None
     bodies.check_content_type(exchange.request.headers.get("content-type", ""), raw)
     return bodies.decode(route.body, raw)
 
@@ -164,7 +160,3 @@ async def _send(exchange: Exchange, answer: Answer) -> None:
 
 def _head(content_type: str) -> list[tuple[str, str]]:
     return [*EVERY_ANSWER, ("Content-Type", content_type)]
-
-
-async def _hijack(exchange: Exchange, content_type: str) -> Hijacked:
-    return await exchange.hijack(content_type, EVERY_ANSWER)

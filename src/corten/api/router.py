@@ -29,6 +29,7 @@ class Route(NamedTuple, Generic[Q, B]):
     lane: Lane = Lane.QUICK
     query: type[Q] = Nothing  # type: ignore[assignment]
     body: type[B] | None = None
+    body_may_be_empty: bool = False
 
     @property
     def name(self) -> str:

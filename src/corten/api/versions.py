@@ -9,7 +9,7 @@ A path may begin with ``/vX.Y``; without it the newest version is meant. Docker'
 
 from corten.model.errors import InvalidArgument
 
-__all__ = ["DOCKER_RELEASE", "NEWEST", "OLDEST", "Version", "split", "text"]
+__all__ = ["DOCKER_RELEASE", "EVERY_ANSWER", "NEWEST", "OLDEST", "Version", "split", "text"]
 
 Version = tuple[int, int]
 
@@ -17,6 +17,14 @@ NEWEST: Version = (1, 51)
 OLDEST: Version = (1, 24)
 # The Docker release whose API we serve: clients read features off the server's version number.
 DOCKER_RELEASE = "28.5.2"
+
+# Headers that every answer carries, errors too: clients negotiate by the first.
+EVERY_ANSWER = (
+    ("Api-Version", f"{NEWEST[0]}.{NEWEST[1]}"),
+    ("Docker-Experimental", "false"),
+    ("Ostype", "linux"),
+    ("Server", f"Docker/{DOCKER_RELEASE} (linux)"),
+)
 
 
 def text(version: Version) -> str:

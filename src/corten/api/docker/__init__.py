@@ -7,14 +7,28 @@ an engine that is in none) and `plugins`.
 
 from typing import Any
 
+from corten.api.docker import (
+    archive,
+    build,
+    containers,
+    distribution,
+    events,
+    execs,
+    images,
+    networks,
+    swarm,
+    system,
+    volumes,
+)
 from corten.api.router import Route
 
 __all__ = ["routes"]
 
+FAMILIES = (
+    system, events, containers, execs, archive, images, build, volumes, networks, distribution, swarm,
+)  # fmt: skip
+
 
 def routes() -> list[Route[Any, Any]]:
     """Every endpoint, in the order in which patterns are tried."""
-    from corten.api.docker import swarm, system
-
-    families = (system, swarm)
-    return [route for family in families for route in family.ROUTES]
+    return [route for family in FAMILIES for route in family.ROUTES]

@@ -6,7 +6,7 @@ nodes, services, tasks, secrets and configs exist only as far as clients must be
 
 from typing import Any
 
-from corten.api.call import Answer, Call
+from corten.api.call import Answer, Call, Json
 from corten.api.query import Nothing
 from corten.api.router import Route
 from corten.model.errors import NotFound, Unavailable, Unimplemented
@@ -37,8 +37,6 @@ def no_plugin(call: Call[Nothing, None]) -> Answer:
 
 
 def no_plugins(_: Call[Nothing, None]) -> Answer:
-    from corten.api.call import Json
-
     return Json([])
 
 

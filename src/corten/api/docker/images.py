@@ -1,0 +1,180 @@
+"""Images: list, inspect, load and save, tag, remove, and what the registry client will bring."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from corten.api.call import Answer, Call, Empty, Json, Pieces
+from corten.api.docker import older
+from corten.api.lanes import Lane
+from corten.api.query import Nothing
+from corten.api.router import Route
+from corten.model.container import ContainerConfig
+from corten.model.errors import CortenError, InvalidArgument, Unimplemented
+from corten.wire.filters import NONE, Filters
+from corten.wire.jsonstream import error_message
+
+__all__ = ["ROUTES"]
+
+LIST_FILTERS = ("before", "dangling", "label", "label!", "reference", "since", "until")
+PRUNE_FILTERS = ("dangling", "label", "label!", "until")
+
+
+class ListQuery(msgspec.Struct, frozen=True):
+    all: bool = False
+    filters: Filters = NONE
+    shared_size: bool = msgspec.field(default=False, name="shared-size")
+    digests: bool = False
+
+
+class CreateQuery(msgspec.Struct, frozen=True):
+    from_image: str = msgspec.field(default="", name="fromImage")
+    from_src: str = msgspec.field(default="", name="fromSrc")
+    repo: str = ""
+    tag: str = ""
+    message: str = ""
+    changes: tuple[str, ...] = ()
+    platform: str = ""
+
+
+class TagQuery(msgspec.Struct, frozen=True):
+    repo: str = ""
+    tag: str = ""
+
+
+class RemoveQuery(msgspec.Struct, frozen=True):
+    force: bool = False
+    noprune: bool = False
+
+
+class PruneQuery(msgspec.Struct, frozen=True):
+    filters: Filters = NONE
+
+
+class LoadQuery(msgspec.Struct, frozen=True):
+    quiet: bool = False
+
+
+class SaveQuery(msgspec.Struct, frozen=True):
+    names: tuple[str, ...] = ()
+
+
+class CommitQuery(msgspec.Struct, frozen=True):
+    container: str
+    repo: str = ""
+    tag: str = ""
+    comment: str = ""
+    author: str = ""
+    pause: bool = True
+    changes: tuple[str, ...] = ()
+
+
+def list_(call: Call[ListQuery, None]) -> Answer:
+    query = call.query
+    found = call.engine.images.list(
+        all=query.all,
+        filters=query.filters.only(LIST_FILTERS),
+        shared_size=query.shared_size,
+        digests=query.digests,
+    )
+    return Json([older.image_summary(image, call.version) for image in found])
+
+
+def inspect(call: Call[Nothing, None]) -> Answer:
+    return Json(older.image_inspect(call.engine.images.inspect(call.path["name"]), call.version))
+
+
+def history(call: Call[Nothing, None]) -> Answer:
+    return Json(call.engine.images.history(call.path["name"]))
+
+
+def tag(call: Call[TagQuery, None]) -> Answer:
+    call.engine.images.tag(call.path["name"], call.query.repo, call.query.tag)
+    return Empty(201)
+
+
+def remove(call: Call[RemoveQuery, None]) -> Answer:
+    removed = call.engine.images.remove(call.path["name"], force=call.query.force, prune=not call.query.noprune)
+    return Json(removed)
+
+
+def prune(call: Call[PruneQuery, None]) -> Answer:
+    return Json(call.engine.images.prune(call.query.filters.only(PRUNE_FILTERS)))
+
+
+def load(call: Call[LoadQuery, None]) -> Answer:
+    messages = call.engine.images.load(call.upload, quiet=call.query.quiet, cancel=call.cancel)
+    return Pieces(_encoded(messages), "application/json", failure=_failure)
+
+
+def save(call: Call[SaveQuery, None]) -> Answer:
+    if not call.query.names:
+        raise InvalidArgument("no image names given to save", place="?names")
+    return Pieces(call.engine.images.save(call.query.names, call.cancel), "application/x-tar")
+
+
+def save_one(call: Call[Nothing, None]) -> Answer:
+    return Pieces(call.engine.images.save((call.path["name"],), call.cancel), "application/x-tar")
+
+
+def create(call: Call[CreateQuery, None]) -> Answer:
+    query = call.query
+    if query.from_image:
+        raise Unimplemented(
+            f"cannot pull {query.from_image}: the registry client is not built yet",
+            hint="load an archive (corten load -i FILE) or make a base image (corten image bootstrap debian:bookworm)",
+        )
+    raise Unimplemented("cannot import: images are made by load and bootstrap so far")
+
+
+def push(call: Call[TagQuery, None]) -> Answer:
+    raise Unimplemented(
+        f"cannot push {call.path['name']}: the registry client is not built yet", hint="use: corten save NAME | …"
+    )
+
+
+def search(_: Call[Nothing, None]) -> Answer:
+    raise Unimplemented("cannot search: the registry client is not built yet")
+
+
+def commit(call: Call[CommitQuery, ContainerConfig | None]) -> Answer:
+    query = call.query
+    made = call.engine.images.commit(
+        query.container,
+        repo=query.repo,
+        tag=query.tag,
+        comment=query.comment,
+        author=query.author,
+        pause=query.pause,
+        changes=query.changes,
+        config=call.body,
+    )
+    return Json({"Id": str(made)}, 201)
+
+
+def _encoded(messages: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    for message in messages:
+        yield msgspec.json.encode(message) + b"\r\n"
+
+
+def _failure(error: Exception) -> bytes:
+    message = error.message if isinstance(error, CortenError) else f"{type(error).__name__}: {error}"
+    return msgspec.json.encode(error_message(message)) + b"\r\n"
+
+
+ROUTES: tuple[Route[Any, Any], ...] = (
+    Route("GET", "/images/json", list_, Lane.QUICK, ListQuery),
+    Route("POST", "/images/create", create, Lane.IMAGE, CreateQuery),
+    Route("POST", "/images/load", load, Lane.IMAGE, LoadQuery),
+    Route("GET", "/images/get", save, Lane.IMAGE, SaveQuery),
+    Route("GET", "/images/search", search),
+    Route("POST", "/images/prune", prune, Lane.CHANGE, PruneQuery),
+    Route("GET", "/images/{name:path}/json", inspect),
+    Route("GET", "/images/{name:path}/history", history),
+    Route("GET", "/images/{name:path}/get", save_one, Lane.IMAGE),
+    Route("POST", "/images/{name:path}/push", push, Lane.IMAGE, TagQuery),
+    Route("POST", "/images/{name:path}/tag", tag, Lane.CHANGE, TagQuery),
+    Route("DELETE", "/images/{name:path}", remove, Lane.CHANGE, RemoveQuery),
+    Route("POST", "/commit", commit, Lane.IMAGE, CommitQuery, ContainerConfig, body_may_be_empty=True),
+)

@@ -1,3 +1,11 @@
-"""Python SDK over the engine's socket."""
+"""The Python side of Docker's API: addresses, one connection, JSON.
+
+The smallest client there is: a command must start in a few milliseconds, so nothing here imports more than
+`_socket` and `_json`.
+
+>>> from corten.client.address import Address
+>>> from corten.client.connection import Connection
+>>> Connection(Address("unix:///run/corten/corten.sock")).request("GET", "/version").json()
+"""
 
 __all__: list[str] = []

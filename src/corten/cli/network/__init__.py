@@ -1,0 +1,3 @@
+"""The commands about networks, one module for each family of verbs; `corten.cli.index` lists them."""
+
+__all__: list[str] = []

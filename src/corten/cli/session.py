@@ -1,0 +1,128 @@
+"""What every command is given: where to write, whom to ask.
+
+The session opens the connection to the engine when a command first asks for it, and starts the engine when
+nobody listens at an address that is ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from os import environ, getuid, isatty
+
+from corten.cli.table import Fault
+from corten.client.address import Address, root_socket, system_socket
+from corten.client.connection import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from corten.client.connection import Query, Response, Stream
+
+__all__ = ["Session"]
+
+
+class Session:
+    """One call of the command. `host` and `root` are the global options of that name."""
+
+    def __init__(self, *, host: str = "", root: str = "", path: str = "") -> None:
+        self.path = path
+        self._host = host
+        self._root = root
+        self._connection: Connection | None = None
+
+    # Where the engine is
+
+    def address(self) -> Address:
+        """--host, CORTEN_HOST, --root, CORTEN_ROOT, DOCKER_HOST, else this user's own engine, in this order."""
+        if named := self._host or environ.get("CORTEN_HOST", ""):
+            return Address(named)
+        if root := self.root():
+            return Address("unix://" + root_socket(root))
+        return Address(environ.get("DOCKER_HOST") or "unix://" + system_socket())
+
+    def root(self) -> str:
+        """The directory that --root or CORTEN_ROOT name for everything of an engine; empty for the system's places."""
+        return self._root or environ.get("CORTEN_ROOT", "")
+
+    def owns_engine(self) -> bool:
+        """Whether the engine at our address is ours to start: nobody pointed us at another's."""
+        if self._host or environ.get("CORTEN_HOST"):
+            return False
+        return bool(self.root()) or not environ.get("DOCKER_HOST")
+
+    # Talking to it
+
+    @property
+    def engine(self) -> Connection:
+        """The connection that commands ask one thing after the other on."""
+        if self._connection is None:
+            self._connection = self.dial()
+        return self._connection
+
+    def dial(self) -> Connection:
+        """A further connection, for a command that waits on one and asks on another."""
+        connection = Connection(self.address())
+        try:
+            connection.connect()
+        except OSError as error:
+            if not self.owns_engine() or not _nobody_listens(error):
+                raise _unreachable(connection.address, error) from None
+            self._start_engine(connection)
+        return connection
+
+    def _start_engine(self, connection: Connection) -> None:
+        """Start the engine of our root, in the background, and connect to it."""
+        from corten.client.starting import start_engine
+        from corten.model.roots import of
+
+        start_engine(of({**environ, **({"CORTEN_ROOT": self._root} if self._root else {})}, getuid()))
+        connection.connect()
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        return self.engine.request("GET", path, query=query).json()
+
+    def post(self, path: str, query: Query | None = None, body: object = None) -> Response:
+        """POST and check; the caller reads the answer or says `.done()`."""
+        return self.engine.request("POST", path, query=query, body=body).check()
+
+    def hijack(self, path: str, query: Query | None = None, body: object = None) -> Stream:
+        return self.dial().hijack(path, query=query, body=body)
+
+    # Talking to the user
+
+    def say(self, *lines: str) -> None:
+        """Lines for stdout."""
+        for line in lines:
+            sys.stdout.write(line + "\n")
+
+    def warn(self, *lines: str) -> None:
+        """Lines for stderr, after all that was said before."""
+        sys.stdout.flush()
+        for line in lines:
+            sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    def terminal_in(self) -> bool:
+        return isatty(0)
+
+    def terminal_out(self) -> bool:
+        return isatty(1)
+
+    def confirm(self, question: str) -> bool:
+        """Ask a yes-or-no question; a closed stdin is a no."""
+        sys.stdout.write(f"{question} [y/N] ")
+        sys.stdout.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _nobody_listens(error: OSError) -> bool:
+    return isinstance(error, (FileNotFoundError, ConnectionRefusedError))
+
+
+def _unreachable(address: Address, error: OSError) -> Fault:
+    reason = error.strerror or str(error)
+    return Fault(
+        f"Cannot connect to the engine at {address.text}: {reason}. Is it running?",
+        hint="start one with: corten serve, or name another with --host or CORTEN_HOST",
+    )

@@ -16,7 +16,7 @@ from typing import Protocol
 __all__ = ["Containerd", "Corten", "Dockerd", "Engine", "Namespace", "Podman", "available"]
 
 PRELUDE = """
-mount --make-rprivate / && ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_forward
+mount --make-rprivate / && mount --make-rshared / && ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_forward
 if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
 mount -t tmpfs tmpfs /var/lib/containers 2>/dev/null; mount -t tmpfs tmpfs /run/containers 2>/dev/null
 """

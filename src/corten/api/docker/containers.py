@@ -277,6 +277,17 @@ def attach(call: Call[AttachQuery, None]) -> Answer:
     return TAKEN
 
 
+def attach_websocket(call: Call[AttachQuery, None]) -> Answer:
+    """As `attach`, without frames: a websocket's messages carry stdout and stderr as they come."""
+    from corten.api.http import websocket  # wsproto loads only for those who use it
+
+    def take(**_: bool) -> tuple[int, bytes]:
+        return asyncio.run_coroutine_threadsafe(websocket.accept(call.exchange), call.loop).result(), b""
+
+    call.engine.containers.attach(call.path["id"], _attach_options(call.query, multiplex=False), take)
+    return TAKEN
+
+
 def _attach_options(query: AttachQuery, *, multiplex: bool) -> AttachOptions:
     return AttachOptions(
         stdin=query.stdin,
@@ -336,6 +347,7 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     Route("POST", "/containers/{id}/pause", pause, Lane.CHANGE),
     Route("POST", "/containers/{id}/unpause", unpause, Lane.CHANGE),
     Route("POST", "/containers/{id}/attach", attach, Lane.CHANGE, AttachQuery),
+    Route("GET", "/containers/{id}/attach/ws", attach_websocket, Lane.CHANGE, AttachQuery),
     Route("POST", "/containers/{id}/wait", wait, Lane.LOOP, WaitQuery),
     Route("DELETE", "/containers/{id}", remove, Lane.CHANGE, RemoveQuery),
 )

@@ -298,17 +298,21 @@ class Exchange:
         The first line is literally ``101 UPGRADED`` where the client asked for an upgrade (the Docker CLI insists),
         else ``200 OK`` without any framing. `Cancelled` when the client has gone away.
         """
-        if not self.body.ended:
-            await self.body.drain(DRAIN)
-        self.answered = self.hijacked = True
         if self.request.wants_upgrade:
             first, extra = "101 UPGRADED", f"Connection: Upgrade\r\nUpgrade: {protocol}\r\n"
         else:
             first, extra = "200 OK", ""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers if name != "Content-Type")
-        return await self._connection.surrender(
+        return await self.surrender(
             f"HTTP/1.1 {first}\r\nContent-Type: {content_type}\r\n{extra}{lines}\r\n".encode("latin-1")
         )
+
+    async def surrender(self, head: bytes) -> Hijacked:
+        """Hijack with an answer of one's own."""
+        if not self.body.ended:
+            await self.body.drain(DRAIN)
+        self.answered = self.hijacked = True
+        return await self._connection.surrender(head)
 
     def break_off(self) -> None:
         """Cut the connection in the middle of an answer: the only honest end when its rest cannot be made."""

@@ -1,0 +1,191 @@
+"""``/linux/cgroupsPath`` and ``/linux/resources``: make the cgroups, write the limits, attach the process.
+
+On v1 there is a directory per hierarchy, and the parent half attaches the child after clone. On v2, and for the v2 tree
+of a hybrid machine, the child is born inside its cgroup (CLONE_INTO_CGROUP). Limits are written before anything runs
+in there; what only small limits would disturb comes first, so that even the launch itself is accounted.
+"""
+
+from __future__ import annotations
+
+import os
+
+from corten.plan import ops
+from corten.plan.flags import O_DIRECTORY, O_PATH
+from corten.runtime import limits
+from corten.runtime.compiler.draft import Draft
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from corten.kernel.cgroups import Hierarchy, Layout
+    from corten.model.runtime_spec import Resources
+
+__all__ = ["attach", "directories", "make", "place"]
+
+_EEXIST, _EINVAL, _EBUSY, _EOPNOTSUPP, _ENOENT = 17, 22, 16, 95, 2
+
+
+def place(cgroups_path: str, id: str) -> str:
+    """The cgroup that a configuration asks for: absolute below the mounts, or relative to our own cgroups.
+
+    The same value always gives the same place (config-linux.md, "Cgroups Path"); without one the id names it.
+    """
+    path = cgroups_path or id
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    while ".." in parts:
+        at = parts.index("..")
+        del parts[max(at - 1, 0) : at + 1]
+    return ("/" if path.startswith("/") else "") + "/".join(parts)
+
+
+def directories(layout: Layout, path: str) -> dict[str, str]:
+    """The container's directory in each hierarchy, by the hierarchy's name ("" is the v2 tree)."""
+    return {hierarchy.name: hierarchy.directory(path) for hierarchy in layout.hierarchies}
+
+
+def make(draft: Draft) -> None:
+    """Directories with what a new one needs, then the limits, then the device rules."""
+    if draft.options.cgroup_fallback:
+        if draft.linux.get("resources"):
+            draft.warn("limits are not enforced: this user may not make cgroups")
+        return
+    path = place(draft.linux.get("cgroupsPath") or "", draft.id)
+    for hierarchy in draft.host.layout.hierarchies:
+        _directory(draft, hierarchy, path)
+    resources = draft.linux.get("resources") or {}
+    _write_limits(draft, resources)
+    _device_rules(draft, resources)
+
+
+def attach(draft: Draft) -> None:
+    """Into the v1 cgroups; where a user namespace is joined, the host half attaches itself and the child inherits."""
+    if draft.options.cgroup_fallback:
+        return
+    joined = bool(draft.namespaces.get("user"))
+    rows = draft.before if joined else draft.parent
+    for hierarchy in draft.host.layout.v1:
+        why = f"account and limit by {hierarchy.name}"
+        actor = "host" if joined else "parent"
+        rows.append(
+            ops.attach_cgroup(_slot(hierarchy), "cgroup.procs", actor=actor, why=why, origin="/linux/cgroupsPath")
+        )
+
+
+def _slot(hierarchy: Hierarchy) -> str:
+    return f"cgroup-{hierarchy.name.removeprefix('name=') or 'unified'}"
+
+
+def _directory(draft: Draft, hierarchy: Hierarchy, path: str) -> None:
+    """Make the directory and its missing parents, and open it."""
+    full = hierarchy.directory(path)
+    known = hierarchy.directory("" if not path.startswith("/") else "/")
+    steps = full[len(known) :].strip("/").split("/")
+    at = known
+    cpuset = _inherited_cpuset(known) if "cpuset" in hierarchy.controllers else []
+    enabled = _enabled(hierarchy, known)
+    for n, step in enumerate(steps):
+        if enabled:
+            _enable(draft, hierarchy, at, enabled, n)
+        at = f"{at}/{step}"
+        draft.before.append(ops.mkdir(at, 0o755, accept=(_EEXIST,), origin="/linux/cgroupsPath"))
+        last = n == len(steps) - 1
+        slot = _slot(hierarchy) if last else f"{_slot(hierarchy)}-{n}"
+        if last or cpuset:
+            draft.before.append(ops.open(at, O_PATH | O_DIRECTORY, slot=slot, origin="/linux/cgroupsPath"))
+        for file, value in cpuset:
+            why = "a new cpuset is empty and takes no process until it has processors and memory nodes"
+            draft.before.append(ops.write_at(slot, file, value, accept=(_EBUSY, _EINVAL), why=why))
+
+
+def _inherited_cpuset(parent: str) -> list[tuple[str, bytes]]:
+    """The parent's processors and memory nodes, which version 1 does not pass on."""
+    found = []
+    for file in ("cpuset.cpus", "cpuset.mems"):
+        try:
+            with open(f"{parent}/{file}", "rb") as handle:
+                found.append((file, handle.read().strip()))
+        except OSError:
+            return []
+    return found
+
+
+def _enabled(hierarchy: Hierarchy, parent: str) -> str:
+    """What to write to cgroup.subtree_control on the way down the v2 tree: all controllers that exist there."""
+    if hierarchy.version == 1:
+        return ""
+    try:
+        with open(f"{parent}/cgroup.controllers") as file:
+            return " ".join(f"+{controller}" for controller in file.read().split())
+    except OSError:
+        return ""
+
+
+def _enable(draft: Draft, hierarchy: Hierarchy, at: str, enabled: str, n: int) -> None:
+    slot = f"{_slot(hierarchy)}-above-{n}"
+    draft.before.append(ops.open(at, O_PATH | O_DIRECTORY, slot=slot, origin="/linux/cgroupsPath"))
+    why = "pass the controllers on to the cgroups below; a cgroup that holds processes itself refuses"
+    accept = (_EBUSY, _EOPNOTSUPP, _ENOENT)
+    draft.before.append(ops.write_at(slot, "cgroup.subtree_control", enabled.encode(), accept=accept, why=why))
+
+
+def _write_limits(draft: Draft, resources: Resources) -> None:
+    if not resources.keys() - {"devices"}:
+        return
+    layout = draft.host.layout
+    version = 2 if layout.mode == "v2" else 1
+    bfq = _exists(layout, "blkio", "blkio.bfq.weight") or _exists(layout, "io", "io.bfq.weight")
+    for warning in limits.warnings(resources, version):
+        draft.warn(warning)
+    writes = limits.v2_writes(resources, bfq=bfq) if version == 2 else limits.v1_writes(resources, bfq=bfq)
+    for controller, file, value, pointer in _on_hybrid(layout, writes):
+        hierarchy = _holder(draft, controller, pointer)
+        draft.before.append(ops.write_at(_slot(hierarchy), file, value.encode(), origin=pointer))
+
+
+def _on_hybrid(layout: Layout, writes: Iterable[limits.Write]) -> Iterable[limits.Write]:
+    """A controller that v1 does not have may live in the v2 tree, under a v2 name: hugetlb does on some machines."""
+    for controller, file, value, pointer in writes:
+        if layout.unified and not layout.of(controller):
+            file = file.replace(".limit_in_bytes", ".max")
+        yield controller, file, value, pointer
+
+
+def _holder(draft: Draft, controller: str, pointer: str) -> Hierarchy:
+    layout = draft.host.layout
+    found = layout.of(controller)
+    if found is None and layout.unified and (controller == "cgroup" or controller in _controllers(layout.unified)):
+        found = layout.unified
+    if found is None:
+        hint = "see which there are in /proc/cgroups, or remove the limit"
+        raise draft.refuse(f"cannot limit by {controller}: this machine has no such cgroup controller", pointer, hint)
+    return found
+
+
+def _controllers(unified: Hierarchy) -> list[str]:
+    try:
+        with open(f"{unified.directory('')}/cgroup.controllers") as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+def _exists(layout: Layout, controller: str, file: str) -> bool:
+    hierarchy = layout.of(controller) or layout.unified
+    return hierarchy is not None and os.path.exists(f"{hierarchy.directory('')}/{file}")
+
+
+def _device_rules(draft: Draft, resources: Resources) -> None:
+    """Version 1 by lines in devices.deny and devices.allow, version 2 by an eBPF program; a user may load neither."""
+    if draft.rootless or draft.host.in_user_namespace:
+        return
+    from corten.runtime import device_rules
+
+    table = device_rules.fold(resources.get("devices") or ())
+    place = "/linux/resources/devices"
+    if hierarchy := draft.host.layout.of("devices"):
+        for file, line in device_rules.v1_lines(table):
+            draft.before.append(ops.write_at(_slot(hierarchy), file, line.encode(), origin=place))
+    elif draft.host.layout.mode == "v2":
+        why = "version 2 asks this program at every open and mknod of a device"
+        draft.before.append(ops.attach_devices("cgroup-unified", device_rules.program(table), why=why, origin=place))

@@ -1,0 +1,68 @@
+"""A process that joins a running container: `exec`, a health check, a hook that runs inside.
+
+Everything of the container is reached by a pidfd whose process was verified by its start time. The process is not
+dumpable until it is the new program, so that nobody inside can look into it while it still holds host descriptors
+(CVE-2016-9962).
+"""
+
+from __future__ import annotations
+
+from corten.plan import flags, ops
+from corten.runtime.compiler.control_groups import place
+from corten.runtime.compiler.draft import Draft
+from corten.runtime.compiler.namespaces import FLAGS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["enter", "root"]
+
+
+def enter(draft: Draft, pid: int, start: int, cgroup: str) -> None:
+    """Into the container's cgroups and namespaces; the user namespace first, the PID namespace before clone."""
+    draft.before.append(ops.open_pidfd(pid, start, slot="container", why="the process that the container began with"))
+    born_in = _cgroups(draft, cgroup)
+    draft.before.append(ops.dumpable(0, why="what is inside must not trace or inspect us (CVE-2016-9962)"))
+    early = [kind for kind in ("user", "pid") if kind in draft.namespaces]
+    late = [kind for kind in draft.namespaces if kind not in early]
+    if early:
+        draft.before.append(ops.setns("container", _bits(early), origin="/linux/namespaces"))
+    draft.before.append(ops.clone(0, born_in, slot="pidfd", why="in the container's PID namespace"))
+    if late:
+        row = ops.setns("container", _bits(late), actor="child", origin="/linux/namespaces")
+        draft.child.append(row)
+    if "user" in draft.namespaces:
+        draft.child.append(ops.user(0, 0, why="root of the user namespace"))
+
+
+def root(draft: Draft) -> None:
+    """The root that the mount namespace has, as the handle of every container path."""
+    draft.child.append(ops.open("/", flags.O_PATH | flags.O_DIRECTORY, slot="root", actor="child"))
+    draft.child.append(ops.root("root"))
+
+
+def _bits(kinds: Sequence[str]) -> int:
+    bits = 0
+    for kind in kinds:
+        bits |= FLAGS[kind]
+    return bits
+
+
+def _cgroups(draft: Draft, below: str) -> str:
+    """Join the v1 hierarchies now, for the child to inherit; on v2 the child is born in the cgroup of this slot."""
+    if draft.options.cgroup_fallback:
+        return ""
+    path = place(draft.linux.get("cgroupsPath") or "", draft.id)
+    born_in = ""
+    for hierarchy in draft.host.layout.hierarchies:
+        directory = hierarchy.directory(path) + (f"/{below.strip('/')}" if below else "")
+        slot = f"cgroup-{hierarchy.name.removeprefix('name=') or 'unified'}"
+        draft.before.append(
+            ops.open(directory, flags.O_PATH | flags.O_DIRECTORY, slot=slot, origin="/linux/cgroupsPath")
+        )
+        if hierarchy.version == 2:
+            born_in = slot
+        else:
+            draft.before.append(ops.attach_cgroup(slot, "cgroup.procs", origin="/linux/cgroupsPath"))
+    return born_in

@@ -3,5 +3,8 @@
 #define CORTEN_H
 
 int front_main(int argc, char **argv, const char *program);
+int launch_main(int argc, char **argv);
+int init_main(int argc, char **argv);
+int netns_main(int argc, char **argv);
 
 #endif

@@ -36,9 +36,8 @@ Table = dict[str, dict[str, Any]]
 
 
 def read_table() -> tuple[Table, int]:
-    """The table and the 64-bit hash of it that stands in every plan."""
-    raw = (HERE / "ops.toml").read_bytes()
-    table: Table = tomllib.loads(raw.decode())
+    """The table and the 64-bit hash of what both sides must agree on, which stands in every plan."""
+    table: Table = tomllib.loads((HERE / "ops.toml").read_text())
     for name, op in table.items():
         op["args"] = [tuple(arg.split(": ")) for arg in op["args"]]
         op["letters"] = "".join(LETTERS.get(kind, "i") for _, kind in op["args"])
@@ -46,7 +45,8 @@ def read_table() -> tuple[Table, int]:
         op["code"] = f"OP_{op['identifier'].upper()}"
         assert len(op["args"]) <= MAX_ARGS, name
         assert set(op["actors"]) <= ACTORS.keys(), name
-    return table, int.from_bytes(hashlib.sha256(raw).digest()[:8], "little")
+    wire = [(name, mask(op["actors"]), op["slot"], op["letters"]) for name, op in table.items()]
+    return table, int.from_bytes(hashlib.sha256(repr(wire).encode()).digest()[:8], "little")
 
 
 def mask(actors: list[str]) -> int:

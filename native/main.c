@@ -13,6 +13,9 @@ struct applet {
 };
 
 static const struct applet applets[] = {
+    {"@launch", launch_main},
+    {"@init", init_main},
+    {"@netns", netns_main},
     {0, 0},
 };
 

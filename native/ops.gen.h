@@ -2,7 +2,7 @@
 #ifndef OPS_GEN_H
 #define OPS_GEN_H
 
-#define PLAN_TABLE_HASH 0xe96f5ff70f6f467full
+#define PLAN_TABLE_HASH 0x71e46c1daea0e3f5ull
 #define PLAN_MAX_ARGS 8
 
 enum {

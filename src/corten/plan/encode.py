@@ -14,7 +14,7 @@ An argument is an integer, a slot's number, an offset into the plan (text), or a
 
 from __future__ import annotations
 
-from struct import Struct
+from struct import Struct, pack
 from struct import error as struct_error
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,10 @@ from corten.model.errors import InvalidArgument
 from corten.plan.ops import ACTORS, SIGNATURES, TABLE_HASH
 
 if TYPE_CHECKING:
-    from corten.plan.step import Arg, LaunchPlan, Step
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from corten.plan.step import LaunchPlan, Step
 
 MAGIC = 0x4E4C5043
 VERSION = 1
@@ -34,6 +37,8 @@ NO_SLOT = 0xFFFF
 NO_ROW = 0xFFFFFFFF
 MAX_ROWS = 4096
 MAX_SLOTS = 1024
+_ZEROS = bytes(8)
+_NO_ARGS = (0,) * 8
 
 
 class _Data:
@@ -49,7 +54,7 @@ class _Data:
         if at is None:
             raw = value.encode("utf-8", "surrogateescape")
             if b"\0" in raw:
-                raise InvalidArgument(f"cannot encode the string {value!r}: it holds a NUL byte")
+                raise ValueError(f"the string {value!r} holds a NUL byte")
             at = self.texts[value] = self.start + len(self.bytes)
             self.bytes += raw
             self.bytes.append(0)
@@ -61,15 +66,19 @@ class _Data:
         self.bytes += value
         return at | len(value) << 32
 
-    def numbers(self, values: list[int], code: str, end: int | None = None) -> int:
+    def numbers(self, values: Sequence[int], code: str) -> int:
         self.align()
         at = self.start + len(self.bytes)
-        full = values if end is None else [*values, end]
-        self.bytes += Struct(f"<{len(full)}{code}").pack(*full)
+        self.bytes += pack(f"<{len(values)}{code}", *values)
         return at | len(values) << 32
 
+    def strings(self, values: Sequence[str]) -> int:
+        """A list of offsets with a zero behind it, which C turns into a NULL-terminated list of pointers."""
+        at = self.numbers([*map(self.text, values), 0], "Q")
+        return at - (1 << 32)
+
     def align(self) -> None:
-        self.bytes += bytes(-(self.start + len(self.bytes)) % 8)
+        self.bytes += _ZEROS[: -(self.start + len(self.bytes)) % 8]
 
 
 def encode(plan: LaunchPlan, *, trace: bool = False, fault: tuple[int, int] | None = None) -> bytes:
@@ -88,7 +97,7 @@ def encode(plan: LaunchPlan, *, trace: bool = False, fault: tuple[int, int] | No
     for index, step in enumerate(steps):
         try:
             rows += _row(step, slots, data)
-        except (struct_error, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, struct_error, TypeError, ValueError) as error:
             raise InvalidArgument(f"cannot encode row {index} ({step.op}): {error}", place=step.origin) from error
     if len(slots) > MAX_SLOTS:
         raise InvalidArgument(f"cannot encode a plan of {len(slots)} slots: at most {MAX_SLOTS} fit")
@@ -105,37 +114,28 @@ def encode(plan: LaunchPlan, *, trace: bool = False, fault: tuple[int, int] | No
 def _row(step: Step, slots: dict[str, int], data: _Data) -> bytes:
     op, args, slot, actor, accept, _, _ = step
     code, actors, makes, letters = SIGNATURES[op]
-    if not actors & ACTORS[actor] or len(args) != len(letters) or bool(slot) < (makes == 2) or bool(slot) > (makes > 0):
+    who = ACTORS[actor]
+    if not actors & who or len(args) != len(letters) or (makes == 2 if not slot else not makes) or len(accept) > 3:
         raise ValueError(f"it does not fit the operation's signature: {step!r}")
-    words = [_word(letter, arg, slots, data) for letter, arg in zip(letters, args, strict=True)]
-    words += [0] * (8 - len(words))
+    words = [_WORDS[letter](arg, slots, data) for letter, arg in zip(letters, args, strict=True)]
     number = slots.setdefault(slot, len(slots)) if slot else NO_SLOT
-    ignored = (*accept, 0, 0, 0)[:3] if len(accept) <= 3 else accept
-    return ROW.pack(code, number, ACTORS[actor], *ignored, *words)
-
-
-def _word(letter: str, arg: Arg, slots: dict[str, int], data: _Data) -> int:
-    match letter, arg:
-        case "i", int():
-            return arg & 0xFFFFFFFFFFFFFFFF
-        case "t", str():
-            return data.text(arg)
-        case "s", str():
-            return _slot(arg, slots)
-        case "o", str():
-            return _slot(arg, slots) if arg else NO_SLOT
-        case "b", bytes():
-            return data.blob(arg)
-        case "T", (*texts,):
-            return data.numbers([data.text(str(text)) for text in texts], "Q", 0)
-        case "S", (*names,):
-            return data.numbers([_slot(str(name), slots) for name in names], "Q")
-        case "d", (*ids,):
-            return data.numbers([int(number) for number in ids], "I")
-    raise TypeError(f"{arg!r} is not an argument of the wire type {letter!r}")
+    return ROW.pack(code, number, who, *(*accept, 0, 0, 0)[:3], *words, *_NO_ARGS[len(words) :])
 
 
 def _slot(name: str, slots: dict[str, int]) -> int:
     if name not in slots:
         raise ValueError(f"no row before it makes the slot {name!r}")
     return slots[name]
+
+
+# How an argument becomes a 64-bit word, by wire letter. It is on the path of every start: no checks that fail anyway.
+_WORDS: dict[str, Callable[[Any, dict[str, int], _Data], int]] = {
+    "i": lambda arg, _slots, _data: arg & 0xFFFFFFFFFFFFFFFF,
+    "s": lambda arg, slots, _data: _slot(arg, slots),
+    "o": lambda arg, slots, _data: _slot(arg, slots) if arg else NO_SLOT,
+    "S": lambda arg, slots, data: data.numbers([_slot(name, slots) for name in arg], "Q"),
+    "t": lambda arg, _slots, data: data.text(arg),
+    "T": lambda arg, _slots, data: data.strings(arg),
+    "b": lambda arg, _slots, data: data.blob(arg),
+    "d": lambda arg, _slots, data: data.numbers(arg, "I"),
+}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from corten.plan.step import Step
 
-TABLE_HASH = 0xE96F5FF70F6F467F
+TABLE_HASH = 0x71E46C1DAEA0E3F5
 
 # name: (code, bits of the actors that may run it, slot 0 none 1 maybe 2 must, wire letters of the arguments)
 SIGNATURES: dict[str, tuple[int, int, int, str]] = {
@@ -320,7 +320,7 @@ def pty_peer(master: str, *, slot: str, why: str = "", origin: str = "") -> Step
 
 
 def window_size(terminal: str, rows: int, columns: int, *, why: str = "", origin: str = "") -> Step:
-    """Set the size of the terminal."""
+    """Set the size of the terminal, as consoleSize or the client asks."""
     return Step("window-size", (terminal, rows, columns,), "", "child", (), why, origin)
 
 

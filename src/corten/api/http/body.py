@@ -26,6 +26,13 @@ class Body:
         self._broken = False
         self._waiter: asyncio.Future[None] | None = None
 
+    @classmethod
+    def empty(cls) -> "Body":
+        """The body of a request that has none."""
+        body = cls(lambda: None)
+        body._ended = True
+        return body
+
     @property
     def full(self) -> bool:
         return self._buffered > HIGH

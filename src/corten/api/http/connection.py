@@ -19,7 +19,9 @@ from typing import NamedTuple
 
 import h11
 
+from corten.api.http import plain
 from corten.api.http.body import HIGH, Body
+from corten.api.http.plain import H11Writer, PlainWriter, Request
 from corten.model.cancel import Cancel
 from corten.model.errors import Cancelled
 
@@ -28,18 +30,6 @@ __all__ = ["App", "Connection", "Exchange", "Outflow", "Request", "Response"]
 Headers = Sequence[tuple[str, str]]
 MAX_HEAD = 1 << 20  # as Go's server; registry credentials for many hosts travel in one header
 DRAIN = 256 << 10  # what Go's server reads of an unread body to keep the connection
-
-
-class Request(NamedTuple):
-    """The head of a request. Header names are lower case; `target` is as the client sent it."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-
-    @property
-    def wants_upgrade(self) -> bool:
-        return "upgrade" in self.headers.get("connection", "").lower() and "upgrade" in self.headers
 
 
 class Response(NamedTuple):
@@ -71,6 +61,9 @@ class Connection(asyncio.Protocol):
         self._input: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._exchange: Exchange | None = None
+        self._h11_writer = H11Writer(self._h11)
+        self._plain: Request | None = None
+        self._untouched = True  # no byte of the request to come has been given to h11
         self._body: Body | None = None
         self._lost = False
         self._paused = False
@@ -85,6 +78,11 @@ class Connection(asyncio.Protocol):
         self._task = self._loop.create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
+        if self._untouched and self._input is not None and (request := plain.parse(data)):
+            self._plain = request
+            self._wake()
+            return
+        self._untouched = False
         self._h11.receive_data(data)
         self._pump()
 
@@ -130,10 +128,10 @@ class Connection(asyncio.Protocol):
 
     # -- the exchange's side
 
-    def send(self, *events: h11.Event) -> None:
-        """Write h11 events as one piece; nothing when the client has gone."""
+    def write(self, data: bytes) -> None:
+        """Send bytes; nothing when the client has gone."""
         if not self._lost:
-            self._transport.write(b"".join(self._h11.send(event) or b"" for event in events))
+            self._transport.write(data)
 
     async def drain(self) -> None:
         """Wait until the client has taken what was written; `Cancelled` when it has gone away."""
@@ -141,9 +139,6 @@ class Connection(asyncio.Protocol):
             await self._drained
         if self._lost:
             raise Cancelled("the client went away")
-
-    def continue_wanted(self) -> bool:
-        return self._h11.they_are_waiting_for_100_continue
 
     async def surrender(self, head: bytes) -> Hijacked:
         """Answer with `head`, stop being the reader, and give the socket away without shutting it down."""
@@ -167,8 +162,9 @@ class Connection(asyncio.Protocol):
                 if exchange.hijacked or not await self._reusable(exchange):
                     break
                 self._exchange = self._body = None
-                self._h11.start_next_cycle()
-                self._pump()
+                if not exchange.plain:
+                    self._h11.start_next_cycle()
+                    self._untouched = not self._unread()
         except (h11.RemoteProtocolError, h11.LocalProtocolError) as error:
             self._refuse(error)
         except Cancelled:
@@ -179,10 +175,14 @@ class Connection(asyncio.Protocol):
     async def _next(self) -> "Exchange | None":
         """The next request's exchange, or None when the client sends no more."""
         while not self._closing:
+            if self._plain is not None:
+                request, self._plain = self._plain, None
+                self._exchange = Exchange(self, request, Body.empty(), PlainWriter(), plain=True)
+                return self._exchange
             event = self._h11.next_event()
             if isinstance(event, h11.Request):
                 self._body = Body(self._demand)
-                self._exchange = Exchange(self, _request(event), self._body)
+                self._exchange = Exchange(self, _request(event), self._body, self._h11_writer)
                 self._pump()
                 return self._exchange
             if isinstance(event, h11.ConnectionClosed) or self._lost:
@@ -221,11 +221,14 @@ class Connection(asyncio.Protocol):
     def _demand(self) -> None:
         """The body's reader wants more: answer ``Expect: 100-continue``, go on reading."""
         if self._h11.they_are_waiting_for_100_continue:
-            self.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
+            proceed = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+            self.write(self._h11.send(proceed) or b"")
         self._loop.call_soon(self._pump)
 
     async def _reusable(self, exchange: "Exchange") -> bool:
-        if self._closing or self._lost or self._h11.our_state is not h11.DONE:
+        if self._closing or self._lost or exchange.plain:
+            return exchange.finished and not (self._closing or self._lost)
+        if self._h11.our_state is not h11.DONE:
             return False
         if not exchange.body.ended and self._h11.they_are_waiting_for_100_continue:
             return False
@@ -242,7 +245,7 @@ class Connection(asyncio.Protocol):
             ("Connection", "close"),
             ("Content-Length", str(len(body))),
         ]
-        self.send(h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+        self.write(self._h11_writer.whole(status, headers, body))
 
     def _gone(self) -> None:
         if self._body:
@@ -268,8 +271,19 @@ class Connection(asyncio.Protocol):
 class Exchange:
     """One request and its one answer. Every method belongs to the loop's thread."""
 
-    def __init__(self, connection: Connection, request: Request, body: Body) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        request: Request,
+        body: Body,
+        writer: H11Writer | PlainWriter,
+        *,
+        plain: bool = False,
+    ) -> None:
         self._connection = connection
+        self._writer = writer
+        self.plain = plain
+        self.finished = False
         self.request = request
         self.body = body
         self.cancel = Cancel()
@@ -278,19 +292,16 @@ class Exchange:
 
     async def respond(self, response: Response) -> None:
         """Send a whole answer."""
-        self.answered = True
+        self.answered = self.finished = True
         status, headers, body = response
-        head = [*headers, ("Content-Length", str(len(body)))] if status not in (204, 304) else [*headers]
-        events: list[h11.Event] = [h11.Response(status_code=status, headers=head)]
-        if body and self.request.method != "HEAD":
-            events.append(h11.Data(data=body))
-        self._connection.send(*events, h11.EndOfMessage())
+        head = [*headers, ("Content-Length", str(len(body)))] if status not in (204, 304) else headers
+        self._connection.write(self._writer.whole(status, head, b"" if self.request.method == "HEAD" else body))
 
     def stream(self, status: int, headers: Headers) -> "Outflow":
         """Begin an answer whose length is unknown; the head is on its way when this returns."""
         self.answered = True
-        self._connection.send(h11.Response(status_code=status, headers=[*headers]))
-        return Outflow(self._connection)
+        self._connection.write(self._writer.begin(status, headers))
+        return Outflow(self, self._connection, self._writer)
 
     async def hijack(self, content_type: str, headers: Headers, *, protocol: str = "tcp") -> Hijacked:
         """Turn the exchange into a raw duplex stream and give the socket away.
@@ -322,17 +333,20 @@ class Exchange:
 class Outflow:
     """The body of an answer in pieces."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, exchange: Exchange, connection: Connection, writer: H11Writer | PlainWriter) -> None:
+        self._exchange = exchange
         self._connection = connection
+        self._writer = writer
 
     async def write(self, data: bytes) -> None:
         """Send one piece and wait while the client is slower than we are; `Cancelled` when it has gone."""
         if data:
-            self._connection.send(h11.Data(data=data))
+            self._connection.write(self._writer.piece(data))
         await self._connection.drain()
 
     async def end(self) -> None:
-        self._connection.send(h11.EndOfMessage())
+        self._exchange.finished = True
+        self._connection.write(self._writer.end())
 
 
 def _request(event: h11.Request) -> Request:

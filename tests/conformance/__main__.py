@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.peers import Corten, Dockerd
-from tests.conformance import docker_py
+from tests.conformance import docker_py, runtime_suites
 
 
 def engine_suite(against: str, only: str) -> dict[str, str]:
@@ -23,7 +23,17 @@ def engine_suite(against: str, only: str) -> dict[str, str]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-SUITES: dict[str, Callable[[str, str], dict[str, str]]] = {"docker-py": engine_suite}
+def runtime_path(against: str) -> str:
+    if against == "corten":
+        return str(Path(sys.executable).with_name("corten-runtime"))
+    return shutil.which(against) or against
+
+
+SUITES: dict[str, Callable[[str, str], dict[str, str]]] = {
+    "docker-py": engine_suite,
+    "runtime-tools": lambda against, only: runtime_suites.runtime_tools(runtime_path(against), only),
+    "crun": lambda against, only: runtime_suites.crun_tests(runtime_path(against), only),
+}
 
 
 def main() -> int:

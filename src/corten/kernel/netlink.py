@@ -14,7 +14,6 @@ inside of a container without ever entering it: the launcher makes the socket th
 Wire format: include/uapi/linux/netlink.h; `man 7 netlink`.
 """
 
-import errno
 import os
 import socket
 import struct
@@ -22,7 +21,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
-from corten.model.errors import FailedPrecondition, Internal, PermissionDenied
+from corten.model.errors import FailedPrecondition, Internal
 
 __all__ = [
     "NETLINK_NETFILTER",
@@ -291,14 +290,3 @@ def decoded(body: bytes, flags: int, what: str) -> NetlinkError:
         offset = 4 + (16 if flags & NLM_F_CAPPED else HEADER.unpack_from(body, 4)[0])
         detail = attributes(body, offset).get(NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
     return NetlinkError(code, what, detail)
-
-
-def translated(error: NetlinkError) -> Exception:
-    """Turn what the kernel said into one of Corten's kinds, for callers that have no better account of it."""
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return PermissionDenied(str(error), hint="networks other than host and none need CAP_NET_ADMIN")
-    if error.errno in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
-        return FailedPrecondition(
-            str(error), hint="this kernel lacks the feature; `corten doctor` lists what is missing"
-        )
-    return Internal(str(error))

@@ -46,6 +46,12 @@ class NetworkJoin(NamedTuple):
         route, netfilter, udp, tcp = (socket.socket(fileno=fd) for fd in fds[1:])
         return cls(pid, fds[0], Netlink(route), Netlink(netfilter), udp, tcp)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Let go of all of it; sockets that someone took over by `dup` or `detach` are no longer ours to close."""
         os.close(self.netns_fd)

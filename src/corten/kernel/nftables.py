@@ -55,6 +55,7 @@ __all__ = [
     "mask",
     "masquerade",
     "meta",
+    "notrack",
     "payload",
     "return_",
     "write_payload",
@@ -263,6 +264,11 @@ def dnat(family: int, *, address: int, port: int) -> bytes:
 def masquerade() -> bytes:
     """Give the connection the source address of the device it leaves by."""
     return _expression("masq", b"")
+
+
+def notrack() -> bytes:
+    """Keep the packet out of connection tracking; only before priority -200."""
+    return _expression("notrack", b"")
 
 
 def accept() -> bytes:

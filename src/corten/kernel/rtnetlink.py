@@ -40,13 +40,14 @@ __all__ = [
     "delete_address",
     "delete_link",
     "delete_route",
-    "isolate_port",
     "link",
     "links",
     "move_link",
     "route_localnet",
     "routes",
     "set_link",
+    "set_master",
+    "set_port",
 ]
 
 IPAddress = IPv4Address | IPv6Address
@@ -64,6 +65,7 @@ IFF_UP = 0x1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
 IFLA_LINK, IFLA_AF_SPEC, IFLA_NET_NS_FD, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 5, 26, 28, 31, 32
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES = 36, 37
 IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED = 4, 33
 IFLA_INET_CONF, IPV4_DEVCONF_ROUTE_LOCALNET = 1, 26
 IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
@@ -73,7 +75,7 @@ IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_F_NODAD = 1, 2, 4, 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 254, 3, 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
-NDA_DST, NDA_LLADDR, NUD_PERMANENT = 1, 2, 0x80
+NDA_DST, NDA_LLADDR, NUD_STALE = 1, 2, 0x04
 
 IFINFO = struct.Struct("=BxHiII")
 IFADDR = struct.Struct("=BBBBI")
@@ -117,10 +119,16 @@ class Peer(NamedTuple):
     mac: str = ""
 
 
-def add_bridge(name: str, *, mac: str, mtu: int = 0) -> Message:
-    """Make a bridge. A fixed MAC keeps it from taking its lowest port's, which would break neighbours' caches."""
+def add_bridge(name: str, *, mac: str, mtu: int = 0, filtered: bool = False) -> Message:
+    """Make a bridge. A fixed MAC keeps it from taking its lowest port's, which would break neighbours' caches.
+
+    :param filtered: frames between its ports pass the IP firewall (needs br_netfilter)
+    """
+    info = text(IFLA_INFO_KIND, "bridge")
+    if filtered:
+        info += nested(IFLA_INFO_DATA, u8(IFLA_BR_NF_CALL_IPTABLES, 1), u8(IFLA_BR_NF_CALL_IP6TABLES, 1))
     body = IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + _mac(mac) + _mtu(mtu)
-    return _new_link(body + nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge")), f"add bridge {name}")
+    return _new_link(body + nested(IFLA_LINKINFO, info), f"add bridge {name}")
 
 
 def add_veth(name: str, peer: Peer, *, master: int, mtu: int = 0) -> Message:
@@ -154,6 +162,12 @@ def set_link(
     return Message(RTM_NEWLINK, 0, body, f"change link {target}")
 
 
+def set_master(name: str, master: int, *, accept: tuple[int, ...] = ()) -> Message:
+    """Make device `name` a port of the bridge with index `master`."""
+    body = IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + u32(IFLA_MASTER, master)
+    return Message(RTM_NEWLINK, 0, body, f"attach link {name} to a bridge", accept)
+
+
 def route_localnet(name: str) -> Message:
     """Let packets from 127.0.0.0/8 leave by device `name`: a published port that is reached by 127.0.0.1 needs it."""
     conf = nested(IFLA_INET_CONF, u32(IPV4_DEVCONF_ROUTE_LOCALNET, 1))
@@ -161,11 +175,12 @@ def route_localnet(name: str) -> Message:
     return Message(RTM_NEWLINK, 0, body, f"set route_localnet on {name}")
 
 
-def isolate_port(name: str) -> Message:
-    """Keep bridge port `name` from other isolated ports: containers of one network that may not meet (icc=false)."""
-    slave = text(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, u8(IFLA_BRPORT_ISOLATED, 1))
+def set_port(name: str, *, isolated: bool = False, hairpin: bool = False) -> Message:
+    """Change a bridge port: `isolated` ones do not meet; `hairpin` lets a frame return where it came from."""
+    options = u8(IFLA_BRPORT_MODE, hairpin) + u8(IFLA_BRPORT_ISOLATED, isolated)
+    slave = text(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, options)
     body = IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + nested(IFLA_LINKINFO, slave)
-    return Message(RTM_NEWLINK, 0, body, f"isolate bridge port {name}")
+    return Message(RTM_NEWLINK, 0, body, f"change bridge port {name}")
 
 
 def move_link(index: int, netns_fd: int, name: str = "") -> Message:
@@ -206,8 +221,8 @@ def delete_route(
 
 
 def add_neighbour(index: int, address: IPAddress, mac: str) -> Message:
-    """Say for good which hardware address an IP address has."""
-    body = NDMSG.pack(_family(address), index, NUD_PERMANENT, 0, 0)
+    """Say which hardware address an IP address has; the kernel believes it at once and verifies it in use."""
+    body = NDMSG.pack(_family(address), index, NUD_STALE, 0, 0)
     body += attribute(NDA_DST, address.packed) + attribute(NDA_LLADDR, _hardware(mac))
     return Message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, f"add neighbour {address}")
 

@@ -68,7 +68,38 @@ CREATE INDEX names_by_image ON names (image);
 CREATE INDEX names_by_repository ON names (repository);
 """
 
+# A network, and a container's place in them, are carried as documents; what must be unique stands in columns beside.
+NETWORKS = """
+CREATE TABLE networks (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_ns INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE sandboxes (
+    container TEXT PRIMARY KEY,
+    document TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE endpoints (
+    id TEXT PRIMARY KEY,
+    container TEXT NOT NULL REFERENCES sandboxes (container) ON DELETE CASCADE,
+    network TEXT NOT NULL REFERENCES networks (id),
+    ipv4 TEXT, ipv6 TEXT,
+    UNIQUE (container, network), UNIQUE (network, ipv4), UNIQUE (network, ipv6)
+) STRICT;
+
+CREATE TABLE ports (
+    container TEXT NOT NULL REFERENCES sandboxes (container) ON DELETE CASCADE,
+    protocol TEXT NOT NULL, host_ip TEXT NOT NULL, host_port INTEGER NOT NULL,
+    PRIMARY KEY (protocol, host_ip, host_port)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ports_by_container ON ports (container);
+"""
+
 MIGRATIONS = (
     Migration("core", CORE),
     Migration("images", IMAGES),
+    Migration("networks", NETWORKS),
 )

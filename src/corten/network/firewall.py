@@ -179,6 +179,10 @@ def _loopback_rules(table: str) -> list[Message]:
         # route_localnet, without which 127.0.0.1:port could not reach a container, opens this hole (CVE-2020-8558).
         _rule(table, "guard_loopback", "containers do not reach the host's loopback", *ours, *loopback, nft.drop()),
         _rule(table, "arriving", "127.0.0.1 is not reached from outside", *loopback, nft.return_()),
+        # The kernel delivers nothing to ::1 that came by another device, so an answer could not come back.
+        _rule(
+            table, "leaving", "::1 cannot be sent on", *_version(6), *_daddr(6), nft.compare(LOOPBACK6), nft.return_()
+        ),
         _rule(table, "arriving", "published ports", *local),
         _rule(table, "leaving", "published ports, from the host itself", *local),
     ]
@@ -205,17 +209,9 @@ def _nat_rules(table: str, version: int) -> list[Message]:
     own = (*source, nft.meta("oifname", length // 4), nft.lookup(f"hosts{version}"))
     outward = (nft.lookup(f"outward{version}"), nft.masquerade())
     to_bridge = (nft.meta("oifname"), nft.lookup("bridges"))
-    local = (nft.mask(LOOPBACK4[0]), nft.compare(LOOPBACK4[1])) if version == 4 else (nft.compare(LOOPBACK6),)
-    return [
-        _rule(
-            table,
-            "translated",
-            "the host reached a published port by loopback",
-            *source,
-            *local,
-            *to_bridge,
-            nft.masquerade(),
-        ),
+    local = (nft.mask(LOOPBACK4[0]), nft.compare(LOOPBACK4[1]), *to_bridge, nft.masquerade())
+    by_loopback = [_rule(table, "translated", "a published port was reached by 127.0.0.1", *source, *local)]
+    return (by_loopback if version == 4 else []) + [
         _rule(
             table,
             "translated",
@@ -255,7 +251,11 @@ def _version(version: int) -> tuple[bytes, ...]:
 
 
 def _loopback_daddr() -> tuple[bytes, ...]:
-    return nft.payload("network", 16, 4), nft.mask(LOOPBACK4[0]), nft.compare(LOOPBACK4[1])
+    return *_daddr(4), nft.mask(LOOPBACK4[0]), nft.compare(LOOPBACK4[1])
+
+
+def _daddr(version: int) -> tuple[bytes, ...]:
+    return (nft.payload("network", *DESTINATION[version]),)
 
 
 def _dnatted() -> tuple[bytes, ...]:

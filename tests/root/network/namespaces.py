@@ -88,3 +88,16 @@ class Container:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end()
+
+
+def lan(box: Container, address: str = "10.99.0.2/24", gateway: str = "10.99.0.1/24") -> None:
+    """Make `box` a neighbour of the host on a cable: device lan0 here, eth0 there."""
+    for command in (
+        f"ip link add lan0 type veth peer name eth0 netns {box.pid}",
+        f"ip address add {gateway} dev lan0",
+        "ip link set lan0 up",
+    ):
+        subprocess.run(command.split(), check=True, timeout=20)
+    box.run("ip", "address", "add", address, "dev", "eth0")
+    box.run("ip", "link", "set", "eth0", "up")
+    box.run("ip", "link", "set", "lo", "up")

@@ -71,7 +71,7 @@ def test_the_inside_is_configured_by_a_socket_that_lives_there(
     assert rt.Route(ip_network("0.0.0.0/0"), ip_address("172.17.0.1"), eth0, 254) in rt.routes(join.route)
     join.close()
     assert "default via 172.17.0.1 dev eth0" in container.run("ip", "route")
-    assert f"172.17.0.1 dev eth0 lladdr {MAC} PERMANENT" in container.run("ip", "neighbour")
+    assert f"172.17.0.1 dev eth0 lladdr {MAC} STALE" in container.run("ip", "neighbour")
     assert "inet6" not in container.run("ip", "address", "show", "eth0")
 
 
@@ -95,17 +95,16 @@ def test_what_was_added_can_be_taken_away(route: Netlink, bridge: rt.Link) -> No
     route.send([rt.delete_link("corten0", accept=(errno.ENODEV,))])
 
 
-def test_isolated_ports_and_route_localnet_are_switched_on(
-    route: Netlink, bridge: rt.Link, container: Container
-) -> None:
+def test_port_options_and_route_localnet_are_switched_on(route: Netlink, bridge: rt.Link, container: Container) -> None:
     route.send(
         [
             rt.add_veth("vc0", rt.Peer("eth0", container.netns_fd), master=bridge.ifindex),
-            rt.isolate_port("vc0"),
+            rt.set_port("vc0", isolated=True, hairpin=True),
             rt.route_localnet("corten0"),
         ]
     )
-    assert ip("link", "show", "vc0")[0]["linkinfo"]["info_slave_data"]["isolated"]
+    port = ip("link", "show", "vc0")[0]["linkinfo"]["info_slave_data"]
+    assert (port["isolated"], port["hairpin"]) == (True, True)
     netconf = subprocess.run(["sysctl", "-n", "net.ipv4.conf.corten0.route_localnet"], capture_output=True, check=True)
     assert netconf.stdout == b"1\n"
 

@@ -1,0 +1,259 @@
+"""A network as a value: what was asked for, what it got, and what its options mean.
+
+    NetworkSpec ──design──► Network (id, subnets, bridge device)
+
+Drivers: `bridge` (a switch of its own on this host), and the single instances of `host` (the host's own network) and
+`null` (loopback alone, the network called none).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+import msgspec
+
+from corten.model.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unimplemented
+from corten.network.identity import Identity
+from corten.network.pools import DEFAULT_POOLS, Pool, Subnet, choose_ipv4, choose_ipv6
+
+__all__ = ["Ipam", "Network", "NetworkSpec", "design"]
+
+IPNetwork = IPv4Network | IPv6Network
+
+BRIDGE_OPTION = "com.docker.network.bridge."
+MTU_OPTION = "com.docker.network.driver.mtu"
+PREFIX_OPTION = "com.docker.network.container_iface_prefix"
+PREDEFINED = ("bridge", "host", "none")
+NOT_BUILT = ("macvlan", "ipvlan", "overlay", "remote")
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
+DEVICE = re.compile(r"[^/\s:]{1,15}\Z")
+
+
+class Ipam(msgspec.Struct, frozen=True):
+    """One subnet that the user asked for; what is empty the engine chooses."""
+
+    subnet: str = ""
+    ip_range: str = ""
+    gateway: str = ""
+    auxiliary: dict[str, str] = {}
+
+
+class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for, as `POST /networks/create` says it."""
+
+    name: str
+    driver: str = "bridge"
+    internal: bool = False
+    attachable: bool = False
+    ipv4: bool = True
+    ipv6: bool = False
+    options: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    ipam: tuple[Ipam, ...] = ()
+    ipam_driver: str = "default"
+    ipam_options: dict[str, str] | None = None
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """A network that exists. `bridge` is its device, empty for host and null; subnets are written as text.
+
+    `adopted` says that the device was there before us, so that we do not delete it.
+    """
+
+    id: str
+    spec: NetworkSpec
+    created_ns: int
+    bridge: str = ""
+    adopted: bool = False
+    subnets: tuple[tuple[str, str, str, tuple[tuple[str, str], ...], bool], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def predefined(self) -> bool:
+        return self.spec.name in PREDEFINED
+
+    @property
+    def is_default(self) -> bool:
+        """Docker's default bridge: no name service, links by /etc/hosts, no addresses of one's own choice."""
+        return self.spec.name == "bridge"
+
+    @property
+    def serves_names(self) -> bool:
+        return self.spec.driver == "bridge" and not self.is_default
+
+    @property
+    def meeting(self) -> bool:
+        """Whether its containers may talk to each other."""
+        return self._flag("enable_icc")
+
+    @property
+    def masquerade(self) -> bool:
+        return self._flag("enable_ip_masquerade")
+
+    @property
+    def host_binding(self) -> str:
+        """The host address on which its containers' ports are published unless they say another."""
+        return self.spec.options.get(BRIDGE_OPTION + "host_binding_ipv4", "")
+
+    @property
+    def mtu(self) -> int:
+        return int(self.spec.options.get(MTU_OPTION) or 0)
+
+    @property
+    def interface_prefix(self) -> str:
+        return self.spec.options.get(PREFIX_OPTION, "eth")
+
+    def pools(self) -> list[Subnet]:
+        """The subnets as addresses to compute with."""
+        return [
+            Subnet(
+                ip_network(subnet),
+                ip_address(gateway),
+                ip_network(span),
+                tuple((name, ip_address(address)) for name, address in auxiliary),
+                automatic,
+            )
+            for subnet, gateway, span, auxiliary, automatic in self.subnets
+        ]
+
+    def on_bridge(self, device: str, *, adopted: bool) -> "Network":
+        return msgspec.structs.replace(self, bridge=device, adopted=adopted)
+
+    def with_pools(self, pools: Iterable[Subnet]) -> "Network":
+        rows = tuple(
+            (
+                str(pool.network),
+                str(pool.gateway),
+                str(pool.range),
+                tuple((name, str(address)) for name, address in pool.auxiliary),
+                pool.automatic,
+            )
+            for pool in pools
+        )
+        return msgspec.structs.replace(self, subnets=rows)
+
+    def _flag(self, option: str) -> bool:
+        return truth(self.spec.options.get(BRIDGE_OPTION + option, "true"))
+
+
+def truth(value: str) -> bool:
+    """Read a boolean as Go's strconv.ParseBool does.
+
+    :raises InvalidArgument: for anything else
+    """
+    if value in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    if value in ("0", "f", "F", "false", "FALSE", "False"):
+        return False
+    raise InvalidArgument(f'network option: "{value}" is not a boolean', hint='write "true" or "false"')
+
+
+def check(spec: NetworkSpec) -> None:
+    """Refuse a request that names what cannot be, or is not built, with Docker's texts where it has one.
+
+    :raises InvalidArgument, PermissionDenied, NotFound, Unimplemented:
+    """
+    if not NAME.match(spec.name):
+        allowed = "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        raise InvalidArgument(f'invalid network name: "{spec.name}" includes invalid characters, {allowed}')
+    if spec.driver in ("host", "null"):
+        raise PermissionDenied(f'only one instance of "{spec.driver}" network is allowed')
+    if spec.driver in NOT_BUILT:
+        raise Unimplemented(f"network driver {spec.driver} is not built yet", hint="use the driver bridge")
+    if spec.driver != "bridge":
+        raise NotFound(f"could not find plugin {spec.driver} in v1 plugin registry: plugin not found")
+    if spec.ipam_driver not in ("", "default"):
+        raise NotFound(f"could not find IPAM driver {spec.ipam_driver}: plugin not found")
+    if not spec.ipv4 and not spec.ipv6:
+        raise InvalidArgument("IPv4 or IPv6 must be enabled")
+    _check_options(spec.options)
+
+
+def design(
+    spec: NetworkSpec,
+    taken: Iterable[IPNetwork],
+    own: Mapping[str, Iterable[IPNetwork]],
+    identity: Identity,
+    pools: Iterable[Pool] = DEFAULT_POOLS,
+) -> list[Subnet]:
+    """Choose the subnets of a new bridge network.
+
+    :param taken: subnets that something on the host uses, which we do not choose ourselves
+    :param own: subnets of the engine's other networks by name, which nobody may choose
+    """
+    used = {name: list(networks) for name, networks in own.items()}
+    subnets = [_requested(ipam) for ipam in spec.ipam if ipam.subnet]
+    for subnet in subnets:
+        _check_free(subnet.network, used)
+    occupied = [*taken, *(network for networks in used.values() for network in networks)]
+    if spec.ipv4 and not any(subnet.network.version == 4 for subnet in subnets):
+        first = spec.name == "bridge"
+        subnets.insert(0, choose_ipv4([*occupied, *(s.network for s in subnets)], identity, pools, first=first))
+    if spec.ipv6 and not any(subnet.network.version == 6 for subnet in subnets):
+        subnets.append(choose_ipv6(occupied, identity))
+    return [subnet for subnet in subnets if spec.ipv6 or subnet.network.version == 4]
+
+
+def _check_options(options: Mapping[str, str]) -> None:
+    for name in ("enable_icc", "enable_ip_masquerade"):
+        truth(options.get(BRIDGE_OPTION + name, "true"))
+    for name in ("gateway_mode_ipv4", "gateway_mode_ipv6"):
+        if options.get(BRIDGE_OPTION + name, "nat") not in ("nat", ""):
+            raise Unimplemented(f"network option {BRIDGE_OPTION}{name}: only nat is built", hint="leave it out")
+    for name in ("inhibit_ipv4", "trusted_host_interfaces"):
+        if options.get(BRIDGE_OPTION + name, "false") not in ("false", ""):
+            raise Unimplemented(f"network option {BRIDGE_OPTION}{name} is not built yet", hint="leave it out")
+    device = options.get(BRIDGE_OPTION + "name", "br0")
+    if not DEVICE.match(device) or device in (".", "..", "lo"):
+        raise InvalidArgument(f'invalid bridge name "{device}"', hint="a device name has 1 to 15 characters, no slash")
+    mtu = options.get(MTU_OPTION, "")
+    if mtu and not (mtu.isascii() and mtu.isdigit() and (int(mtu) == 0 or 68 <= int(mtu) <= 65535)):
+        raise InvalidArgument(f'invalid network option {MTU_OPTION}: "{mtu}"', hint="a number from 68 to 65535")
+    host = options.get(BRIDGE_OPTION + "host_binding_ipv4", "")
+    if host:
+        _parsed("host_binding_ipv4", host, ip_address)
+    if not DEVICE.match(options.get(PREFIX_OPTION, "eth") + "0"):
+        raise InvalidArgument(f"invalid network option {PREFIX_OPTION}")
+
+
+def _requested(ipam: Ipam) -> Subnet:
+    network = _parsed("subnet", ipam.subnet, ip_network)
+    span = _parsed("ip-range", ipam.ip_range or ipam.subnet, ip_network)
+    if span.version != network.version or not span.subnet_of(network):
+        raise InvalidArgument(f"invalid ip-range {span}: it is not inside subnet {network}")
+    if network.num_addresses < 4 and not ipam.gateway:
+        raise InvalidArgument(f"invalid subnet {network}: it has no room for a gateway and a container")
+    gateway = _parsed("gateway", ipam.gateway, ip_address) if ipam.gateway else network[1]
+    auxiliary = tuple((name, _parsed("aux-address", value, ip_address)) for name, value in ipam.auxiliary.items())
+    for address in (gateway, *(address for _, address in auxiliary)):
+        if address not in network:
+            raise InvalidArgument(f"no matching subnet for address {address}", hint=f"the subnet is {network}")
+    return Subnet(network, gateway, span, auxiliary)
+
+
+def _parsed(what: str, value: str, parse):  # type: ignore[no-untyped-def]
+    try:
+        return parse(value)
+    except ValueError as error:
+        hint = "write the network's own address, as in 10.20.0.0/24" if "host bits" in str(error) else ""
+        raise InvalidArgument(f"invalid {what} {value}: {error}", hint=hint) from None
+
+
+def _check_free(network: IPNetwork, own: Mapping[str, Iterable[IPNetwork]]) -> None:
+    for name, others in own.items():
+        if any(network.overlaps(other) for other in others if other.version == network.version):
+            raise PermissionDenied(
+                f"invalid pool request: Pool overlaps with other one on this address space: {network}",
+                hint=f"network {name} has it; choose another subnet",
+            )
+
+
+def unusable(network: Network) -> FailedPrecondition:
+    """The error for a network whose device belongs to something else."""
+    return FailedPrecondition(
+        f"use network {network.name}: device {network.bridge} exists and is not a bridge",
+        hint=f"remove that device, or name another by -o {BRIDGE_OPTION}name=",
+    )

@@ -17,6 +17,7 @@ import tarfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 BUSYBOX = Path("/bin/busybox")
 DEFAULT_NAMES = ("busybox:latest", "alpine:latest", "hello-world:latest", "debian:bookworm-slim", "ubuntu:latest")
@@ -117,7 +118,7 @@ def greeting_layer() -> bytes:
     )
 
 
-def config(layers: Iterable[bytes], *, note: str = "stand-in", **run: object) -> bytes:
+def config(layers: Iterable[bytes], *, note: str = "stand-in", **run: Any) -> bytes:
     """An image configuration over these layers; `run` is Docker's ``config`` object (Cmd, Env, …)."""
     sums = ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]
     value = {

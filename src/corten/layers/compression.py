@@ -72,6 +72,11 @@ class Peekable:
         head, self._head = self._head[:size], self._head[size:]
         return head
 
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
 
 def detect(head: bytes) -> str:
     """The name of the format that begins so; "" when it is none we know, and so presumably not compressed."""

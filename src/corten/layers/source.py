@@ -10,6 +10,7 @@ import mmap
 import os
 import queue
 import threading
+from collections.abc import Iterator
 from typing import Protocol
 
 from corten.layers.compression import Readable, decompressed, detect
@@ -49,9 +50,12 @@ def of_blob(fd: int, size: int, *, digest: Digest | None = None) -> LayerSource:
     return of_stream(open(fd, "rb", buffering=0, closefd=False))
 
 
-def of_stream(stream: Readable, *, limit: int = SIZE_LIMIT) -> "StreamSource":
-    """Anything that can be read once, compressed or not; more than `limit` unpacked bytes are refused."""
-    return StreamSource(decompressed(stream), limit=limit)
+def of_stream(stream: Readable, *, limit: int = SIZE_LIMIT, hashed: bool = True) -> "StreamSource":
+    """Anything that can be read once, compressed or not; more than `limit` unpacked bytes are refused.
+
+    `hashed=False` is for who does not need the digest of the whole (an archive of blobs that have their own).
+    """
+    return StreamSource(decompressed(stream), limit=limit, hashed=hashed)
 
 
 class MapSource:
@@ -104,8 +108,9 @@ class MapSource:
 class StreamSource:
     """A stream; a thread reads ahead, unpacks and hashes."""
 
-    def __init__(self, stream: Readable, *, limit: int) -> None:
+    def __init__(self, stream: Readable, *, limit: int, hashed: bool = True) -> None:
         self.position = 0
+        self._hashed = hashed
         self._stream = stream
         self._limit = limit
         self._state = hashlib.sha256()
@@ -125,7 +130,8 @@ class StreamSource:
                     raise ResourceExhausted(
                         f"unpack layer: more than {self._limit} bytes", hint="is it a decompression bomb?"
                     )
-                self._state.update(chunk)
+                if self._hashed:
+                    self._state.update(chunk)
                 self._chunks.put(chunk)
         except BaseException as error:
             self._chunks.put(error)
@@ -159,20 +165,23 @@ class StreamSource:
         return b"".join(parts)
 
     def skip(self, length: int) -> None:
-        self._consume(None, length)
+        for _ in self.pieces(length):
+            pass
 
     def copy_to(self, fd: int, length: int) -> None:
-        self._consume(fd, length)
+        for piece in self.pieces(length):
+            while piece:
+                piece = piece[os.write(fd, piece) :]
 
-    def _consume(self, fd: int | None, length: int) -> None:
-        self.position += length
+    def pieces(self, length: int) -> Iterator[memoryview]:
+        """The next `length` bytes as they come; raises InvalidArgument where the stream ends before."""
         while length:
             if not self._view and not self._next():
                 raise InvalidArgument("truncated tar: an entry is longer than the archive")
-            part = self._view[:length]
-            done = os.write(fd, part) if fd is not None else len(part)
-            self._view = self._view[done:]
-            length -= done
+            piece, self._view = self._view[:length], self._view[length:]
+            self.position += len(piece)
+            length -= len(piece)
+            yield piece
 
     def finish(self) -> Digest:
         while self._next():

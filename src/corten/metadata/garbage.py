@@ -27,8 +27,8 @@ class Collector(Protocol):
     def walk(self) -> Iterable[str]:
         """The ids of all objects that could be collected."""
 
-    def discard(self, id: str) -> int:
-        """Make the object unusable at once (a rename); returns the bytes that `purge` will free."""
+    def discard(self, id: str) -> int | None:
+        """Make the object unusable at once (a rename); returns the bytes that this frees, None when it has to stay."""
 
     def purge(self) -> None:
         """Free what was discarded, also what a crash left behind."""
@@ -50,8 +50,10 @@ def collect(db: Database, collectors: Sequence[Collector], *, roots: Sequence[st
         alive = live(tx, roots)
         for collector in collectors:
             for id in [id for id in collector.walk() if (collector.kind, id) not in alive]:
-                size += collector.discard(id)
-                nodes.append(Node(collector.kind, id))
+                freed = collector.discard(id)
+                if freed is not None:
+                    size += freed
+                    nodes.append(Node(collector.kind, id))
         tx.executemany("DELETE FROM refs WHERE src_kind = ? AND src_id = ?", nodes)
     for collector in collectors:
         collector.purge()

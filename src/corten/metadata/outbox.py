@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from corten.model.document import encode
 from corten.model.event import Event
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def append(tx: "Transaction", event: Event) -> Event:
             stamped.type,
             stamped.action,
             stamped.actor,
-            msgspec.json.encode(stamped.attributes).decode(),
+            encode(stamped.attributes).decode(),
             stamped.scope,
         ),
     ).lastrowid

@@ -98,8 +98,17 @@ CREATE TABLE ports (
 CREATE INDEX ports_by_container ON ports (container);
 """
 
+# What a layer's files add up to once unpacked: `docker images` and `docker history` show it.
+LAYERS = """
+CREATE TABLE layers (
+    diff_id TEXT PRIMARY KEY,
+    size INTEGER NOT NULL
+) STRICT;
+"""
+
 MIGRATIONS = (
     Migration("core", CORE),
     Migration("images", IMAGES),
     Migration("networks", NETWORKS),
+    Migration("layers", LAYERS),
 )

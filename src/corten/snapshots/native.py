@@ -24,6 +24,9 @@ class Native:
         self.root = root
         self._records = Records(root, boot=boot)
 
+    def node(self, key: str) -> str:
+        return f"{self.name}/{key}"
+
     def prepare(self, key: str, parent: str | None = None, *, volatile: bool = False) -> list[Mount]:
         below = self._content(self._records.get(parent)) if parent is not None else None
 
@@ -68,6 +71,10 @@ class Native:
     def stat(self, key: str) -> Info:
         return self._records.get(key).info
 
+    def find(self, key: str) -> Info | None:
+        record = self._records.find(key)
+        return record.info if record else None
+
     def usage(self, key: str) -> Usage:
         """A copy shares nothing that could be told apart cheaply: what it adds is what it is larger by."""
         record = self._records.get(key)
@@ -78,6 +85,9 @@ class Native:
             return own
         below = measure.usage(self._content(self._records.get(record.parent)))
         return Usage(max(own.size - below.size, 0), max(own.inodes - below.inodes, 0))
+
+    def has_children(self, key: str) -> bool:
+        return self._records.has_children(key)
 
     def walk(self) -> Iterator[Info]:
         return (record.info for record in self._records.walk())

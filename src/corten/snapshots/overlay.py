@@ -31,6 +31,9 @@ class Overlay:
         self._records = Records(root, boot=boot)
         self._usage: dict[str, Usage] = {}
 
+    def node(self, key: str) -> str:
+        return f"{self.name}/{key}"
+
     def prepare(self, key: str, parent: str | None = None, *, volatile: bool = False) -> list[Mount]:
         return self._create(key, Kind.ACTIVE, parent, volatile=volatile)
 
@@ -98,6 +101,10 @@ class Overlay:
     def stat(self, key: str) -> Info:
         return self._records.get(key).info
 
+    def find(self, key: str) -> Info | None:
+        record = self._records.find(key)
+        return record.info if record else None
+
     def usage(self, key: str) -> Usage:
         record = self._records.get(key)
         if key in self._usage:
@@ -106,6 +113,9 @@ class Overlay:
         if record.kind is Kind.COMMITTED:
             self._usage[key] = counted
         return counted
+
+    def has_children(self, key: str) -> bool:
+        return self._records.has_children(key)
 
     def walk(self) -> Iterator[Info]:
         return (record.info for record in self._records.walk())

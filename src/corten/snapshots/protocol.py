@@ -55,6 +55,9 @@ class Snapshotter(Protocol):
     name: str
     root: Path
 
+    def node(self, key: str) -> str:
+        """How references name a snapshot (``metadata.references``): with the snapshotter's name before the key."""
+
     def prepare(self, key: str, parent: str | None = None, *, volatile: bool = False) -> list[Mount]:
         """Begin an active snapshot on a committed parent, or on nothing.
 
@@ -79,8 +82,14 @@ class Snapshotter(Protocol):
     def stat(self, key: str) -> Info:
         """What is known of it."""
 
+    def find(self, key: str) -> Info | None:
+        """As `stat`, but None for what is not there."""
+
     def usage(self, key: str) -> Usage:
         """What it adds to its parent; counted anew for an active one."""
+
+    def has_children(self, key: str) -> bool:
+        """Whether other snapshots stand on it."""
 
     def walk(self) -> Iterator[Info]:
         """Every snapshot; those that stand on others come before them."""

@@ -93,6 +93,9 @@ class Records:
             raise NotFound(f"snapshot {key}: not found")
         return record
 
+    def find(self, key: str) -> Record | None:
+        return self._by_key.get(key)
+
     def chain(self, key: str | None) -> list[Record]:
         """The snapshot and its ancestors, the nearest first."""
         found = []
@@ -110,7 +113,9 @@ class Records:
         with self._lock:
             self._check_new(key, parent)
             number, self._next = self._next, self._next + 1
-        record = Record(number, key, kind, parent, self._clock(), volatile=volatile)
+        # A Digest is a str to everybody but msgspec, hence the plain text.
+        below = str(parent) if parent is not None else None
+        record = Record(number, str(key), kind, below, self._clock(), volatile=volatile)
         making = self.root / f"new-{number}"
         try:
             making.mkdir(mode=0o700)
@@ -139,7 +144,7 @@ class Records:
                 raise FailedPrecondition(f"commit snapshot {key}: it is {record.kind.value}, not active")
             if name in self._by_key:
                 raise AlreadyExists(f"commit snapshot {key}: {name} exists already")
-            committed = msgspec.structs.replace(record, key=name, kind=Kind.COMMITTED, boot=self._boot)
+            committed = msgspec.structs.replace(record, key=str(name), kind=Kind.COMMITTED, boot=self._boot)
             self._write(self.directory(record), committed)
             del self._by_key[key]
             self._by_key[name] = committed

@@ -6,6 +6,7 @@ this program writes.
 """
 
 import hashlib
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,24 @@ def catalog(table: Table) -> str:
         ]
         fields += [op[field] for field in ("show", "text", "man", "since", "spec")]
         lines.append(f'    "{name}": Operation({", ".join(map(repr, fields))}),')
+    lines += [
+        "}",
+        "",
+        "# The numbers of those calls, to simulate seccomp filters: machine -> (audit value, name -> number).",
+    ]
+    lines.append("CALLS: dict[str, tuple[int, dict[str, int]]] = {")
+    lines += [f'    "{machine}": {call_numbers(table, machine)!r},' for machine in ("x86_64", "aarch64")]
     return "\n".join([*lines, "}", ""])
+
+
+def call_numbers(table: Table, machine: str) -> tuple[int, dict[str, int]]:
+    """What the operations call, by number; a call that the machine has not got under this name is left out."""
+    sys.path.insert(0, str(PACKAGE.parent.parent))
+    from corten.kernel.syscalls import ARCHES, numbers
+
+    known = numbers(machine)
+    called = sorted({call for op in table.values() for call in op["calls"]})
+    return ARCHES[machine].audit, {call: known[call] for call in called if call in known}
 
 
 def generated() -> dict[Path, str]:

@@ -20,7 +20,52 @@ generated. Vocabulary: *actor* (host before clone, parent and child after it, co
 docs/plan.md tells more.
 """
 
+from __future__ import annotations
+
 from corten.plan.encode import encode
 from corten.plan.step import LaunchPlan, Step
 
-__all__ = ["LaunchPlan", "Step", "encode"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from corten.plan.decoding import decode
+    from corten.plan.diagram import mermaid
+    from corten.plan.difference import diff
+    from corten.plan.document import as_json
+    from corten.plan.explanation import explain
+    from corten.plan.rules import Violation, check
+    from corten.plan.text import describe
+
+__all__ = [
+    "LaunchPlan",
+    "Step",
+    "Violation",
+    "as_json",
+    "check",
+    "decode",
+    "describe",
+    "diff",
+    "encode",
+    "explain",
+    "mermaid",
+]
+
+# Starting a container needs only `encode`; what is for people and for checking is imported when it is asked for.
+_LATER = {
+    "Violation": "rules",
+    "as_json": "document",
+    "check": "rules",
+    "decode": "decoding",
+    "describe": "text",
+    "diff": "difference",
+    "explain": "explanation",
+    "mermaid": "diagram",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f"corten.plan.{_LATER[name]}"), name)
+    return found

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import os
 from struct import Struct
-from typing import TYPE_CHECKING
 
 from corten.model.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from corten.model.errors import CortenError
     from corten.plan.step import LaunchPlan, Step
@@ -104,7 +104,7 @@ def failure(plan: LaunchPlan, message: Message) -> CortenError:
     step = plan.steps[message.row]
     if step.op in ("find-program", "exec"):
         return _program_failure(plan, step, message)
-    from corten.plan.describe import sentence
+    from corten.plan.text import sentence
 
     call = f" ({message.text})" if message.text else ""
     kind = {1: PermissionDenied, 13: PermissionDenied, 2: NotFound}.get(message.errno, FailedPrecondition)

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from struct import Struct, pack
 from struct import error as struct_error
-from typing import TYPE_CHECKING
 
 from corten.model.errors import InvalidArgument
 from corten.plan.ops import ACTORS, SIGNATURES, TABLE_HASH
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any

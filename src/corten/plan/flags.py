@@ -159,7 +159,7 @@ def show(family: str, value: int) -> str:
         case "rlimit":
             return RLIMITS[value] if value < len(RLIMITS) else str(value)
         case "caps":
-            return named(value, {1 << number: name for number, name in enumerate(CAPABILITIES)}) or "none"
+            return named(value, {1 << number: name[4:].lower() for number, name in enumerate(CAPABILITIES)}) or "none"
         case "octal":
             return f"{value:04o}"
     return str(value)

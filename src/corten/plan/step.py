@@ -10,12 +10,11 @@ Compiling a plan is on the path of every `run`, so these are plain tuples: neith
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    Arg = int | str | bytes | tuple[str, ...] | tuple[int, ...]
+Arg = int | str | bytes | tuple[str, ...] | tuple[int, ...]
 
 
 class Step(tuple):  # type: ignore[type-arg]

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["describe", "sentence", "shown_arguments"]
 
 _PRINTABLE = re.compile(rb"[\x20-\x7e\n]{0,160}")
-# A phrase of `show` that says nothing when its argument is empty, for instance "idmap {userns}" without one.
-_PHRASE = re.compile(r"(?P<lead>[+-]|[a-z/]+[ =])?\{(?P<name>\w+)(?P<format>:[^}]*)?\}")
-# Words that mean nothing without the argument they introduce.
-_LEADS = {"+", "-", "idmap ", "into cgroup ", "flags ", "nodes ", "on "}
+_SEGMENT = re.compile(r"\[([^\]]*)\]")
+_FIELD = re.compile(r"\{(\w+)(\?|:[^}]*)?\}")
 
 
 def describe(plan: LaunchPlan) -> str:
@@ -46,24 +44,25 @@ def _columns(plan: LaunchPlan) -> Iterator[tuple[str, str, str, str, str]]:
 
 def sentence(step: Step) -> str:
     """The row in words: ``attach data at s20``, with its slot as ``-> name`` and the errno values it may ignore."""
-    operation = OPERATIONS[step.op]
     shown = shown_arguments(step)
-    text = _PHRASE.sub(lambda match: _phrase(match, shown), operation.show)
-    text = " ".join(text.split())
+    template = _SEGMENT.sub(
+        lambda match: match[1] if _says_something(match[1], shown) else "", OPERATIONS[step.op].show
+    )
+    text = _FIELD.sub(lambda match: _field(match, shown), template)
     if step.accept:
         text += " unless " + ",".join(_errno_name(number) for number in step.accept)
     return f"{text} -> {step.slot}" if step.slot else text
 
 
-def _phrase(match: re.Match[str], shown: dict[str, str]) -> str:
-    lead, value = match["lead"] or "", shown[match["name"]]
-    if match["format"]:
-        value = format(int(value), match["format"][1:])
-    if lead.endswith("="):  # a switch is named when it is on
-        return "" if value == "0" else lead[:-1] if value == "1" else lead + value
-    if not value and lead in _LEADS:
+def _says_something(segment: str, shown: dict[str, str]) -> bool:
+    return any(shown[match[1]] not in ("", "0") for match in _FIELD.finditer(segment))
+
+
+def _field(match: re.Match[str], shown: dict[str, str]) -> str:
+    value, form = shown[match[1]], match[2] or ""
+    if form == "?":
         return ""
-    return lead + value
+    return format(int(value), form[1:]) if form else value or '""'
 
 
 def shown_arguments(step: Step) -> dict[str, str]:
@@ -78,12 +77,12 @@ def _shown(kind: str, value: Arg) -> str:
     if isinstance(value, bytes):
         return _blob(value)
     if isinstance(value, tuple):
-        return "[" + " ".join(_quoted(str(item)) for item in value) + "]" if kind in ("texts", "ids", "slots") else ""
+        return " ".join(_quoted(str(item)) for item in value)
     return value if kind in ("slot", "slot?") else _quoted(value)
 
 
 def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[\w./:=@%+,-]+", text) else '"' + text.translate(_ESCAPES) + '"'
+    return text if not text or re.fullmatch(r"[\w./:=@%+,-]+", text) else '"' + text.translate(_ESCAPES) + '"'
 
 
 _ESCAPES = {10: "\\n", 9: "\\t", 34: '\\"', 92: "\\\\"} | {

@@ -77,6 +77,12 @@ int op_netlink_socket(struct launch *l, int64_t protocol)
     return TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)protocol));
 }
 
+int op_inet_socket(struct launch *l, int64_t kind)
+{
+    (void)l;
+    return TRY(socket(AF_INET, (int)kind | SOCK_CLOEXEC, 0));
+}
+
 int op_close(struct launch *l, int fd)
 {
     for (uint32_t i = 0; i < l->plan->slots; i++)

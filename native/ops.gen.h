@@ -2,7 +2,7 @@
 #ifndef OPS_GEN_H
 #define OPS_GEN_H
 
-#define PLAN_TABLE_HASH 0x71e46c1daea0e3f5ull
+#define PLAN_TABLE_HASH 0xb9add7b204204cb6ull
 #define PLAN_MAX_ARGS 8
 
 enum {
@@ -11,6 +11,7 @@ enum {
     OP_OPEN_PIDFD,
     OP_NS_HANDLE,
     OP_NETLINK_SOCKET,
+    OP_INET_SOCKET,
     OP_MAKE_USERNS,
     OP_CLOSE,
     OP_ASSERT_DEV,
@@ -100,6 +101,7 @@ static const struct op_info {
     [OP_OPEN_PIDFD] = {"open-pidfd", 1, 2, "ii"},
     [OP_NS_HANDLE] = {"ns-handle", 6, 2, "t"},
     [OP_NETLINK_SOCKET] = {"netlink-socket", 5, 2, "i"},
+    [OP_INET_SOCKET] = {"inet-socket", 4, 2, "i"},
     [OP_MAKE_USERNS] = {"make-userns", 1, 2, "tt"},
     [OP_CLOSE] = {"close", 7, 0, "s"},
     [OP_ASSERT_DEV] = {"assert-dev", 5, 0, "sii"},
@@ -182,6 +184,7 @@ int op_open_ns(struct launch *l, const char *path, int64_t kind);
 int op_open_pidfd(struct launch *l, int64_t pid, int64_t start);
 int op_ns_handle(struct launch *l, const char *kind);
 int op_netlink_socket(struct launch *l, int64_t protocol);
+int op_inet_socket(struct launch *l, int64_t kind);
 int op_make_userns(struct launch *l, const char *uid_map, const char *gid_map);
 int op_close(struct launch *l, int fd);
 int op_assert_dev(struct launch *l, int fd, int64_t major, int64_t minor);
@@ -265,6 +268,8 @@ static inline int dispatch(struct launch *l, const struct row *r)
         return op_ns_handle(l, text_at(l, r->arg[0]));
     case OP_NETLINK_SOCKET:
         return op_netlink_socket(l, (int64_t)r->arg[0]);
+    case OP_INET_SOCKET:
+        return op_inet_socket(l, (int64_t)r->arg[0]);
     case OP_MAKE_USERNS:
         return op_make_userns(l, text_at(l, r->arg[0]), text_at(l, r->arg[1]));
     case OP_CLOSE:

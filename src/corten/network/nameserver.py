@@ -6,8 +6,8 @@
 
 The sockets were made inside the sandbox; we bind them to a free port and have nftables there rewrite port 53, so that
 a container may run a name server of its own on 0.0.0.0:53. The rewriting keeps no state: queries and answers both
-pass the namespace's output hook. While no engine runs, a query is refused at once (nobody is bound); the next engine
-binds again.
+pass the namespace's output hook. While no engine runs a query gets no answer and the resolver asks again; the next
+engine binds anew.
 """
 
 import asyncio

@@ -35,7 +35,7 @@ class Networks:
     """The networks of one engine, kept in its database, and the sandboxes of the containers in them.
 
     :param state_dir: the engine's directory for small records
-    :param program: path of the static program, for its applet `@netns`
+    :param program: path of the static program, for its applet `@netns`; found by itself where it is installed
     :param resolv_conf: the host's resolver configuration, read whenever a container starts
     :param pools: where networks without a subnet get theirs
     """
@@ -46,14 +46,14 @@ class Networks:
         identity: Identity,
         state_dir: Path,
         *,
-        program: str = "corten",
+        program: str = "",
         resolv_conf: Path | None = None,
         pools: Iterable[Pool] = DEFAULT_POOLS,
     ) -> None:
         self._records = Records(db)
         self._fabric = Fabric(self._records, Host(identity, state_dir), pools)
         self._predefine()
-        sandboxes = Sandboxes(self._fabric, self.get, program=program, resolv_conf=resolv_conf)
+        sandboxes = Sandboxes(self._fabric, self.get, program_path=program, resolv_conf=resolv_conf)
         self.reserve, self.join, self.release = sandboxes.reserve, sandboxes.join, sandboxes.release
         self.connect, self.disconnect, self.rename = sandboxes.connect, sandboxes.disconnect, sandboxes.rename
         self.endpoints, self.ports, self.restore = sandboxes.endpoints, sandboxes.ports, sandboxes.restore

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from corten.kernel import netns
+from corten.kernel import netns, program
 from corten.kernel.netlink import NetlinkError
 from corten.kernel.netns import NetworkJoin
 from corten.model.errors import Conflict, CortenError, InvalidArgument, NotFound, PermissionDenied
@@ -76,12 +76,12 @@ class Sandboxes:
     """Every container's network. `find` resolves a network's name or id."""
 
     def __init__(
-        self, fabric: Fabric, find: Callable[[str], Network], *, program: str, resolv_conf: Path | None
+        self, fabric: Fabric, find: Callable[[str], Network], *, program_path: str, resolv_conf: Path | None
     ) -> None:
         self._fabric = fabric
         self._records = fabric.records
         self._find = find
-        self._program = program
+        self._program_path = program_path
         self._resolv_conf = resolv_conf
         self._names = NameService()
         self._directories: dict[str, Directory] = {}
@@ -162,7 +162,7 @@ class Sandboxes:
             endpoint = after.endpoints[-1]
             self._records.put_sandbox(after, [self._event(endpoint, "connect")])
             try:
-                with netns.enter(netns_fd, self._program) as join:
+                with netns.enter(netns_fd, self._program()) as join:
                     joining.plug(self._fabric.host, endpoint, self._records.networks[network.id], join)
                     self._change(before, after, join)
             except BaseException:
@@ -197,7 +197,7 @@ class Sandboxes:
             self._directory(network.id).remove(container)
             joining.unplug(self._fabric.host, endpoint)
             if netns_fd is not None:
-                with netns.enter(netns_fd, self._program) as join:
+                with netns.enter(netns_fd, self._program()) as join:
                     self._change(before, after, join)
 
     def rename(self, container: str, name: str) -> None:
@@ -346,10 +346,13 @@ class Sandboxes:
         except NetlinkError as error:
             raise refused(error) from None
 
+    def _program(self) -> str:
+        return self._program_path or program.path()
+
     def _serve_again(self, sandbox: Sandbox, pid: int) -> None:
         fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            with netns.enter(fd, self._program, pid) as join:
+            with netns.enter(fd, self._program(), pid) as join:
                 self._serve(sandbox, join)
         finally:
             os.close(fd)

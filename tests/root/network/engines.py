@@ -1,6 +1,6 @@
 """An engine's networks for tests, over a real database, and containers in them."""
 
-import itertools
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,22 +29,25 @@ class Box(Container):
 
 
 class Engine:
-    """Networks over a directory; `restarted` is the same engine after a kill -9."""
-
-    numbers = itertools.count(1)
+    """Networks over a directory; `restart` is what a kill -9 and the next start do to it."""
 
     def __init__(self, root: Path, identity: str = "/var/lib/corten") -> None:
         root.mkdir(exist_ok=True)
         (root / "resolv.conf").write_text(RESOLV_CONF)
-        self.root, self.identity = root, identity
-        self.db = Database(root / "corten.db")
-        self.networks = Networks(self.db, Identity.of(identity), root, resolv_conf=root / "resolv.conf")
+        self.root, self.identity = root, Identity.of(identity)
         self.boxes: list[Box] = []
+        self.start()
+
+    def start(self) -> None:
+        self.db = Database(self.root / "corten.db")
+        self.networks = Networks(self.db, self.identity, self.root, resolv_conf=self.root / "resolv.conf")
+        for box in self.boxes:
+            box.networks = self.networks
 
     def reserve(self, *networks: str, ports: tuple[PortRequest, ...] = (), **request: Any) -> Reservation:
         endpoints = request.pop("endpoints", None) or [EndpointRequest(network=name) for name in networks]
-        id = request.pop("id", None) or f"{next(self.numbers):064x}"
-        name = request.pop("name", f"box{int(id, 16)}")
+        id = request.pop("id", None) or secrets.token_hex(32)
+        name = request.pop("name", f"box-{id[:6]}")
         asked = SandboxRequest(container_id=id, name=name, endpoints=endpoints, ports=ports, **request)
         return self.networks.reserve(asked)
 
@@ -69,14 +72,11 @@ class Engine:
         self.networks.release(box.id)
         self.boxes.remove(box)
 
-    def restarted(self) -> "Engine":
+    def restart(self) -> None:
+        """Forget everything but the files; the containers run on."""
         self.networks.close()
         self.db.close()
-        successor = Engine(self.root, self.identity)
-        successor.boxes = self.boxes
-        for box in self.boxes:
-            box.networks = successor.networks
-        return successor
+        self.start()
 
     def close(self) -> None:
         for box in list(self.boxes):

@@ -61,7 +61,7 @@ class Options:
         self.listener = listener
         """Slot ``start``: a listening socket at which `start` connects; else the control socket says when to go on."""
         self.network = network
-        """Stop at a checkpoint ``network`` that carries the new network namespace and a netlink socket inside it."""
+        """Stop at a checkpoint ``network`` that carries the new network namespace and its sockets (kernel.netns)."""
         self.new_keyring = new_keyring
         self.pid_file = pid_file
         """Slot ``pid-file``: a file that receives the process id."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from corten.kernel.probe import Host
+    from corten.model.mount import Mount
     from corten.model.runtime_spec import Linux, Process, RuntimeSpec
 
 __all__ = ["Draft", "Options"]
@@ -39,6 +40,7 @@ class Options:
         "pidfd_socket",
         "pivot",
         "preserve",
+        "rootfs",
         "streams",
     )
 
@@ -55,13 +57,14 @@ class Options:
         preserve: int = 0,
         streams: tuple[int, ...] = (),
         cgroup_fallback: bool = False,
+        rootfs: tuple[Mount, ...] = (),
     ) -> None:
         self.console = console
         """Slot ``console``: a socket that takes the terminal's master. Needed when the process wants a terminal."""
         self.listener = listener
         """Slot ``start``: a listening socket at which `start` connects; else the control socket says when to go on."""
         self.network = network
-        """Stop at a checkpoint ``network`` that carries the new network namespace and its sockets (kernel.netns)."""
+        """Stop at a checkpoint ``network`` that carries the new network namespace and a netlink socket inside it."""
         self.new_keyring = new_keyring
         self.pid_file = pid_file
         """Slot ``pid-file``: a file that receives the process id."""
@@ -72,6 +75,8 @@ class Options:
         """How many descriptors from 3 on the process keeps; slots ``keep-3``, ``keep-4``, …"""
         self.streams = streams
         """Which of 0, 1, 2 belong to the container alone, so that they are given to its user."""
+        self.rootfs = rootfs
+        """What is to be mounted as the root file system; without any, `/root/path` is one already."""
         self.cgroup_fallback = cgroup_fallback
         """Go without limits where this user may not make a cgroup, instead of failing (rootless)."""
 

@@ -8,6 +8,7 @@ name a host path; container paths resolve below that handle.
 from __future__ import annotations
 
 from corten.plan import flags, ops
+from corten.runtime.compiler import rootfs
 from corten.runtime.compiler.draft import Draft
 from corten.runtime.mount_options import PROPAGATION
 
@@ -16,6 +17,9 @@ __all__ = ["enter", "leave_host", "mask", "own_mounts", "source", "strict"]
 
 def source(draft: Draft) -> None:
     """Open the root file system with the privileges of the host half; rootless, the child must."""
+    if draft.options.rootfs:
+        rootfs.made(draft)
+        return
     path = draft.root_path
     if not path:
         raise draft.refuse("root.path is missing", "/root/path", "name the directory of the root file system")

@@ -42,23 +42,12 @@ def network(draft: Draft) -> None:
     draft.child.append(ops.ns_handle("net", slot="own-network", actor="child"))
     why = "a socket keeps its namespace: whoever holds it configures the container's network"
     draft.child.append(ops.netlink_socket(flags.NETLINK_ROUTE, slot="netlink", actor="child", why=why))
-    draft.child.append(ops.checkpoint("network", ("own-network", "netlink", *_name_service(draft)), actor="child"))
+    draft.child.append(ops.checkpoint("network", ("own-network", "netlink"), actor="child"))
     for name, device in devices.items():
         place = f"/linux/netDevices/{name}"
         draft.child.append(ops.move_netdev(name, device.get("name") or name, origin=place))
     if draft.options.network:
         draft.child.append(ops.connect_network(origin=draft.places["network"]))
-
-
-def _name_service(draft: Draft) -> tuple[str, ...]:
-    """The sockets by which an engine answers name queries inside the namespace (kernel/netns.py says their order)."""
-    if not draft.options.network:
-        return ()
-    redirect = ops.netlink_socket(flags.NETLINK_NETFILTER, slot="netfilter", actor="child", why="to redirect port 53")
-    udp = ops.inet_socket(flags.SOCK_DGRAM, slot="name-udp", why="name queries by UDP")
-    tcp = ops.inet_socket(flags.SOCK_STREAM, slot="name-tcp", why="name queries by TCP")
-    draft.child += (redirect, udp, tcp)
-    return "netfilter", "name-udp", "name-tcp"
 
 
 def sysctls(draft: Draft) -> None:

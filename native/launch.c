@@ -109,7 +109,8 @@ int op_clone(struct launch *l, int64_t flags, int cgroup)
     struct clone_arguments args = {
         .flags = (uint64_t)flags | CLONE_PIDFD_FLAG | (cgroup == NO_FD ? 0 : CLONE_INTO_CGROUP_FLAG),
         .pidfd = (uint64_t)(uintptr_t)&pidfd,
-        .exit_signal = SIGCHLD,
+        /* With CLONE_PARENT the child is our spawner's, who then can wait for it, and has our own exit signal. */
+        .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
         .cgroup = cgroup == NO_FD ? 0 : (uint64_t)cgroup,
     };
     pid_t pid = TRY(sys_clone3(&args, sizeof args));

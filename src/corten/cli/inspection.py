@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 
 from corten.cli.table import Fault
-from corten.client import codec
 from corten.client.connection import EngineError
+from corten.wire import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ class Listing:
         return laid_out(lines)
 
     def json(self, row: Any) -> str:
-        from corten.client.codec import dumps
+        from corten.wire.codec import dumps
 
         fields = {name: self.columns[name][1](row) for name in sorted(self.columns)}
         return escaped_html(dumps(fields))

@@ -37,7 +37,7 @@ def read_config() -> dict[str, Any]:
             content = file.read()
     except OSError:
         return {}
-    from corten.client.codec import loads
+    from corten.wire.codec import loads
 
     try:
         config = loads(content)

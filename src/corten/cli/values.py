@@ -103,7 +103,7 @@ def filters(conditions: list[str]) -> str | None:
     """The conditions as the `filters` parameter of the API; None when there are none."""
     if not conditions:
         return None
-    from corten.client.codec import dumps
+    from corten.wire.codec import dumps
 
     found: dict[str, dict[str, bool]] = {}
     for condition in conditions:

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import _socket
 
-from corten.client import codec
 from corten.model import errors
+from corten.wire import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 CLONE_NEWTIME = 0x80
+CLONE_PARENT = 0x8000  # not a namespace: the new process is a child of the launch's spawner
 CLONE_NEWNS = 0x20000
 CLONE_NEWCGROUP = 0x2000000
 CLONE_NEWUTS = 0x4000000
@@ -107,6 +108,7 @@ _NS = {
     CLONE_NEWUTS: "uts",
     CLONE_NEWCGROUP: "cgroup",
     CLONE_NEWTIME: "time",
+    CLONE_PARENT: "parent",
 }
 _OPEN = {
     O_WRONLY: "wronly",

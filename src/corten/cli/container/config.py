@@ -302,7 +302,7 @@ def _security(items: list[str]) -> tuple[list[str], list[str] | None]:
 
 
 def _profile(path: str) -> str:
-    from corten.client.codec import dumps, loads
+    from corten.wire.codec import dumps, loads
 
     try:
         with open(path, encoding="utf-8") as file:

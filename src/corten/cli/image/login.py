@@ -29,7 +29,7 @@ def auth_header(server: str) -> str:
     """What `X-Registry-Auth` says for a registry: base64url of our login there, of `{}` when we have none."""
     from base64 import urlsafe_b64encode
 
-    from corten.client.codec import dumps
+    from corten.wire.codec import dumps
 
     return urlsafe_b64encode(dumps(_login_at(server)).encode()).decode()
 
@@ -55,7 +55,7 @@ def _decoded(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _ask_helper(helper: str, server: str) -> dict[str, str]:
-    from corten.client.codec import loads
+    from corten.wire.codec import loads
 
     status, output = _helper(helper, "get", server)
     if status:
@@ -83,7 +83,7 @@ def _helper(helper: str, verb: str, message: str) -> tuple[int, str]:
 
 def _write_config(config: dict[str, Any]) -> None:
     """Replace the configuration in one step; only its owner may read it."""
-    from corten.client.codec import dumps_indented
+    from corten.wire.codec import dumps_indented
 
     path = os.path.realpath(config_path())
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -171,7 +171,7 @@ def _ask_secretly(prompt: str) -> str:
 def _remember(server: str, name: str, password: str, token: str) -> None:
     from base64 import b64encode
 
-    from corten.client.codec import dumps
+    from corten.wire.codec import dumps
 
     config = read_config()
     if helper := (config.get("credHelpers") or {}).get(server) or config.get("credsStore"):

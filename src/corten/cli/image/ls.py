@@ -176,7 +176,7 @@ def platform_object(text: str) -> str | None:
     """A platform as the image endpoints take it: the JSON of an OCI platform."""
     if not text:
         return None
-    from corten.client.codec import dumps
+    from corten.wire.codec import dumps
 
     system, _, rest = text.partition("/")
     architecture, _, variant = rest.partition("/")

@@ -100,7 +100,7 @@ def _run(session: Session, options: Options, _: list[str]) -> int:
     client = _client(server)
     form = options.text("format")
     if form == "json":
-        from corten.client.codec import dumps
+        from corten.wire.codec import dumps
 
         session.say(dumps({"Client": client, "Server": server}))
     elif form:

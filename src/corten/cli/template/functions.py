@@ -196,7 +196,7 @@ def _urlquery(*values: Any) -> str:
 
 def as_json(value: Any) -> str:
     """JSON as Docker's `json` writes it: map keys in order, structs in theirs, <, > and & as they are."""
-    from corten.client.codec import dumps
+    from corten.wire.codec import dumps
 
     if hasattr(value, "as_json"):
         return str(value.as_json())

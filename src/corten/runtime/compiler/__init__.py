@@ -45,13 +45,13 @@ _HOST: tuple[Pass, ...] = (
     mounts.sources,
     devices.sources,
     namespaces.open_joined,
-    control_groups.attach,
     namespaces.clone,
 )
 # the parent half beside the child,
 _PARENT: tuple[Pass, ...] = (namespaces.map_ids, process.prepare, process.report)
 # and the child: namespaces, then the file system, then privileges; `created`; then the filter and exec.
 _CHILD: tuple[Pass, ...] = (
+    control_groups.attach,
     namespaces.mapped,
     namespaces.enter_joined,
     namespaces.enter_cgroup,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from corten.plan import ops
 from corten.runtime.compiler.draft import Draft
+from corten.runtime.compiler.root import strict
 from corten.runtime.mount_options import parse
 
 TYPE_CHECKING = False
@@ -28,11 +29,12 @@ _DEFAULT = {
     "/dev/tty": (5, 0),
 }
 _LINKS = {
-    "/dev/fd": "/proc/self/fd",
-    "/dev/stdin": "/proc/self/fd/0",
-    "/dev/stdout": "/proc/self/fd/1",
-    "/dev/stderr": "/proc/self/fd/2",
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
 }
+_DEV = "directory-dev"
 _EEXIST = 17
 
 
@@ -50,37 +52,49 @@ def nodes(draft: Draft) -> None:
     """Make or bind each node; a configured one replaces the default of the same path."""
     if not _makes_any(draft):
         return
+    handles: dict[str, str] = {}
+    _directory(draft, "/dev", handles)
     for device, place in _wanted(draft):
         path = device["path"]
-        if not path.startswith("/"):
-            raise draft.refuse(f"device path {path!r} is not absolute", f"{place}/path")
+        if not path.startswith("/") or path.endswith("/"):
+            raise draft.refuse(f"device path {path!r} is not an absolute path of a file", f"{place}/path")
         if _binds(draft):
             target = f"target-{_slot(device)}"
             draft.child.append(ops.mountpoint_in("root", path, _slot(device), 1, slot=target, origin=place))
             draft.child.append(ops.attach(_slot(device), target, origin=place))
         else:
-            draft.child.append(_node(draft, device, place))
+            directory, name = path.rsplit("/", 1)
+            draft.child.append(_node(draft, device, _directory(draft, directory or "/", handles), name, place))
 
 
 def links(draft: Draft) -> None:
     """The symbolic links of /dev, and ptmx, which must be the one of the container's own devpts."""
     if not _makes_any(draft):
         return
-    for path, target in _LINKS.items():
-        draft.child.append(ops.symlink_in("root", target, path, accept=(_EEXIST,)))
+    for name, target in _LINKS.items():
+        draft.child.append(ops.symlink_in(_DEV, target, name, accept=(_EEXIST,)))
     why = "terminals come from the container's own devpts"
     if any(mount["destination"].rstrip("/") == "/dev/pts" for mount in draft.spec.get("mounts") or ()):
-        draft.child.append(ops.symlink_in("root", "pts/ptmx", "/dev/ptmx", accept=(_EEXIST,), why=why))
+        draft.child.append(ops.symlink_in(_DEV, "pts/ptmx", "ptmx", accept=(_EEXIST,), why=why))
 
 
-def _node(draft: Draft, device: Device, place: str) -> Step:
+def _directory(draft: Draft, path: str, handles: dict[str, str]) -> str:
+    """The slot of a directory that nodes go to: no link of the image stands between the handle and the node."""
+    if path not in handles:
+        handles[path] = slot = _DEV if path == "/dev" else f"directory-{path.strip('/').replace('/', '-') or 'root'}"
+        why = "nodes are made in this very directory; a link in its place is refused"
+        draft.child.append(ops.mountpoint_in("root", path, "", strict(path), slot=slot, why=why))
+    return handles[path]
+
+
+def _node(draft: Draft, device: Device, directory: str, name: str, place: str) -> Step:
     kind = device.get("type") or ""
     if kind not in _KINDS:
         raise draft.refuse(f"unknown device type {kind!r}", f"{place}/type", "c, u, b or p")
     mode = _KINDS[kind] | device.get("fileMode", 0o666) & 0o7777
     numbers = (0, 0) if kind == "p" else (device.get("major", 0), device.get("minor", 0))
     owner = (device.get("uid", 0), device.get("gid", 0))
-    return ops.mknod_in("root", device["path"], mode, *numbers, *owner, origin=place)
+    return ops.mknod_in(directory, name, mode, *numbers, *owner, origin=place)
 
 
 def _wanted(draft: Draft) -> list[tuple[Device, str]]:

@@ -28,7 +28,7 @@ def enter(draft: Draft, pid: int, start: int, cgroup: str) -> None:
     late = [kind for kind in draft.namespaces if kind not in early]
     if early:
         draft.before.append(ops.setns("container", _bits(early), origin="/linux/namespaces"))
-    draft.before.append(ops.clone(0, born_in, slot="pidfd", why="in the container's PID namespace"))
+    draft.before.append(ops.clone(flags.CLONE_PARENT, born_in, slot="pidfd", why="in the container's PID namespace"))
     if late:
         row = ops.setns("container", _bits(late), actor="child", origin="/linux/namespaces")
         draft.child.append(row)
@@ -50,7 +50,7 @@ def _bits(kinds: Sequence[str]) -> int:
 
 
 def _cgroups(draft: Draft, below: str) -> str:
-    """Join the v1 hierarchies now, for the child to inherit; on v2 the child is born in the cgroup of this slot."""
+    """The child's first deed is to join the v1 hierarchies; on v2 it is born in the cgroup of this slot."""
     if draft.options.cgroup_fallback:
         return ""
     path = place(draft.linux.get("cgroupsPath") or "", draft.id)
@@ -64,5 +64,5 @@ def _cgroups(draft: Draft, below: str) -> str:
         if hierarchy.version == 2:
             born_in = slot
         else:
-            draft.before.append(ops.attach_cgroup(slot, "cgroup.procs", origin="/linux/cgroupsPath"))
+            draft.child.append(ops.attach_cgroup(slot, "tasks", actor="child", origin="/linux/cgroupsPath"))
     return born_in

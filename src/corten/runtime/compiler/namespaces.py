@@ -87,7 +87,7 @@ def _setns(draft: Draft, kind: str, actor: str) -> Step:
 
 def clone(draft: Draft) -> None:
     """The container begins: everything of `_AT_CLONE` that is new, in one system call."""
-    bits = 0
+    bits = flags.CLONE_PARENT
     for kind in _AT_CLONE:
         if draft.creates(kind):
             bits |= FLAGS[kind]

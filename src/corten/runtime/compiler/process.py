@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from corten.plan.step import Step
 
-__all__ = ["created", "enter", "execute", "prepare", "privileges", "report"]
+__all__ = ["MEMORY_FLAGS", "MEMORY_MODES", "created", "enter", "execute", "prepare", "privileges", "report"]
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYS_ADMIN, _SYS_RESOURCE = 1 << 21, 1 << 24
@@ -49,7 +49,7 @@ _SCHED_FLAGS = {
 }
 _IO_CLASSES = {"IOPRIO_CLASS_NONE": 0, "IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
 # linux/mempolicy.h
-_MEMORY_MODES = {
+MEMORY_MODES = {
     "MPOL_DEFAULT": 0,
     "MPOL_PREFERRED": 1,
     "MPOL_BIND": 2,
@@ -58,7 +58,7 @@ _MEMORY_MODES = {
     "MPOL_PREFERRED_MANY": 5,
     "MPOL_WEIGHTED_INTERLEAVE": 6,
 }
-_MEMORY_FLAGS = {"MPOL_F_NUMA_BALANCING": 1 << 13, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_STATIC_NODES": 1 << 15}
+MEMORY_FLAGS = {"MPOL_F_NUMA_BALANCING": 1 << 13, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_STATIC_NODES": 1 << 15}
 # linux/personality.h
 _DOMAINS = {"LINUX": 0, "LINUX32": 8}
 
@@ -257,13 +257,13 @@ def _memory_policy(draft: Draft) -> None:
     if not policy:
         return
     place, mode = "/linux/memoryPolicy", policy.get("mode") or ""
-    if mode not in _MEMORY_MODES:
-        raise draft.refuse(f"unknown memory policy {mode!r}", f"{place}/mode", ", ".join(_MEMORY_MODES))
-    bits = _MEMORY_MODES[mode]
+    if mode not in MEMORY_MODES:
+        raise draft.refuse(f"unknown memory policy {mode!r}", f"{place}/mode", ", ".join(MEMORY_MODES))
+    bits = MEMORY_MODES[mode]
     for n, flag in enumerate(policy.get("flags") or ()):
-        if flag not in _MEMORY_FLAGS:
-            raise draft.refuse(f"unknown memory policy flag {flag!r}", f"{place}/flags/{n}", ", ".join(_MEMORY_FLAGS))
-        bits |= _MEMORY_FLAGS[flag]
+        if flag not in MEMORY_FLAGS:
+            raise draft.refuse(f"unknown memory policy flag {flag!r}", f"{place}/flags/{n}", ", ".join(MEMORY_FLAGS))
+        bits |= MEMORY_FLAGS[flag]
     draft.child.append(ops.mempolicy(bits, cpu_mask(draft, policy.get("nodes") or "", f"{place}/nodes"), origin=place))
 
 

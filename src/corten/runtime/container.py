@@ -1,0 +1,567 @@
+"""A container of the command line, through its life: create, start, exec, kill, pause, delete.
+
+::
+
+    create ──▶ created ──start──▶ running ──exit──▶ stopped ──delete──▶ gone
+                                   │  ▲
+                              pause▼  │resume
+                                   paused
+
+Used as a library it is the same: `create` compiles and launches to the checkpoint ``created``, writes the state, and
+lets go; whoever calls `start` connects to the container's start socket. An error leaves nothing behind.
+
+>>> store = Store("/run/corten-runtime")
+>>> container = create(store, "web", Request(bundle="/bundle"), Host())
+>>> container.start()
+>>> container.status()
+'running'
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # the module signal imports enum
+import _socket
+import os
+
+from corten.kernel import program
+from corten.model.errors import Conflict, CortenError, InvalidArgument, NotFound, Unimplemented
+from corten.runtime.compiler import Options, compile, compile_exec
+from corten.runtime.compiler.namespaces import FLAGS
+from corten.runtime.launch import Launch
+from corten.runtime.state import Store, start_time
+from corten.wire import codec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from corten.kernel.probe import Host
+    from corten.model.runtime_spec import Hook, Process, RuntimeSpec
+    from corten.plan.step import LaunchPlan, Step
+    from corten.runtime.cgroups import Cgroups
+    from corten.runtime.state import Entry
+
+__all__ = [
+    "VERSION",
+    "Container",
+    "Request",
+    "connect",
+    "create",
+    "read_config",
+    "start_now",
+    "wants_terminal",
+    "write_pid",
+]
+
+VERSION = "1.2.0"  # of the runtime specification, as `state` says it
+_SIGKILL = 9
+_EXIT_MS = 10_000
+
+
+class Request:
+    """What a caller wants beside the configuration; the fields of `Options` that need more than a yes are here."""
+
+    __slots__ = ("config", "console_socket", "fallback", "keyring", "pid_file", "pidfd_socket", "pivot", "preserve")
+
+    def __init__(
+        self,
+        *,
+        config: bytes,
+        console_socket: int = -1,
+        pidfd_socket: int = -1,
+        pid_file: str = "",
+        pivot: bool = True,
+        keyring: bool = True,
+        preserve: int = 0,
+        fallback: bool = False,
+    ) -> None:
+        self.config = config
+        """The bytes of config.json."""
+        self.console_socket = console_socket
+        self.pidfd_socket = pidfd_socket
+        self.pid_file = pid_file
+        self.pivot = pivot
+        self.keyring = keyring
+        self.preserve = preserve
+        self.fallback = fallback
+
+    def options(self, spec: RuntimeSpec, *, listener: bool) -> Options:
+        return Options(
+            console=self.console_socket >= 0,
+            listener=listener,
+            pidfd_socket=self.pidfd_socket >= 0,
+            pivot=self.pivot,
+            new_keyring=self.keyring,
+            preserve=self.preserve,
+            streams=_pipes() if _user(spec) else (),
+            cgroup_fallback=self.fallback,
+        )
+
+    def descriptors(self) -> dict[str, int]:
+        """The slots that a plan may inherit, and what they are here."""
+        named = {"console": self.console_socket, "pidfd-socket": self.pidfd_socket}
+        return named | {f"keep-{3 + n}": 3 + n for n in range(self.preserve)}
+
+
+class Container:
+    """One container by its directory; `launch` is there while it is being created."""
+
+    def __init__(self, entry: Entry, host: Host) -> None:
+        self.entry = entry
+        self.host = host
+        self.id = entry.id
+        self.launch: Launch | None = None
+
+    # ---- what it is ------------------------------------------------------------------------------------------------
+
+    def status(self) -> str:
+        """``creating``, ``created``, ``running``, ``paused`` or ``stopped``."""
+        record = self.entry.record()
+        if record["status"] == "creating":
+            return "creating"
+        if not _alive(record):
+            return "stopped"
+        if self.entry.awaits_start():
+            return "created"
+        return "paused" if self.cgroups(record).paused() else "running"
+
+    def state(self) -> dict[str, Any]:
+        """The state as runtime.md defines it, with what runc adds."""
+        record = self.entry.record()
+        status = self.status()
+        return {
+            "ociVersion": VERSION,
+            "id": self.id,
+            "pid": record["pid"] if status != "stopped" else 0,
+            "status": status,
+            "bundle": record["bundle"],
+            "rootfs": record["rootfs"],
+            "created": record["created"],
+            "annotations": record["annotations"],
+            "owner": record["owner"],
+        }
+
+    def cgroups(self, record: Mapping[str, Any] | None = None) -> Cgroups:
+        from corten.runtime.cgroups import Cgroups
+
+        record = record or self.entry.record()
+        return Cgroups(self.host.layout, record["cgroupsPath"], self.id)
+
+    # ---- what it does ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Let the created container's program begin. Returns when it has, raises what kept it from it."""
+        record = self.entry.record()
+        if not _alive(record):
+            raise Conflict(
+                "cannot start a container that has stopped", hint=f"delete it: corten-runtime delete {self.id}"
+            )
+        if not self.entry.awaits_start():
+            raise Conflict("cannot start an already running container")
+        spec = self.entry.spec()
+        launch = _connected(self.entry, lambda: self._plan_for_start(spec))
+        launch.pid = record["pid"]
+        launch.go()
+        os.unlink(self.entry.socket)
+        self.run_to_program(launch, spec, record)
+
+    def run_to_program(self, launch: Launch, spec: RuntimeSpec, record: Mapping[str, Any]) -> None:
+        """From the start to exec, and the hooks after it; a failure takes the container down."""
+        try:
+            launch.until("", self._controller(spec, record))
+            self._hooks(spec, record, "poststart")
+        except BaseException:
+            self.kill(_SIGKILL, everything=True)
+            raise
+        finally:
+            launch.control.close()
+
+    def exec(self, process: Process, request: Request, *, cgroup: str = "", ignore_paused: bool = False) -> Launch:
+        """Start one more process inside. The launch's `pid` is a child of the caller, who waits for it."""
+        status, record = self.status(), self.entry.record()
+        if status in ("stopped", "creating"):
+            raise Conflict("cannot exec in a stopped container" if status == "stopped" else "container not running")
+        if status == "paused" and not ignore_paused:
+            raise Conflict("cannot exec in a paused container (use --ignore-paused to override)")
+        spec: RuntimeSpec = {**self.entry.spec(), "process": process}
+        plan = compile_exec(
+            spec,
+            self.host,
+            id=self.id,
+            pid=record["pid"],
+            start=record["start"],
+            options=request.options(spec, listener=False),
+            cgroup=cgroup,
+        )
+        launch = Launch.spawn(plan, program=program.path(), fds=request.descriptors())
+        launch.until("", self._controller(spec, record))
+        launch.control.close()
+        return launch
+
+    def kill(self, signal: int, *, everything: bool = False) -> None:
+        """Send a signal to the first process, or to all. Raises Conflict ``container not running``."""
+        record = self.entry.record()
+        if everything or (signal == _SIGKILL and not record["ownPids"]):
+            # Without a PID namespace of its own nothing but the cgroup tells which processes are the container's.
+            self.cgroups(record).kill(signal)
+            return
+        pidfd = _pidfd(record)
+        try:
+            _signal.pidfd_send_signal(pidfd, signal)
+        except ProcessLookupError:
+            raise Conflict("container not running", place=self.id) from None
+        finally:
+            os.close(pidfd)
+
+    def delete(self, *, force: bool = False) -> None:
+        """Remove what is left of it, then run the poststop hooks, whose failure is only told."""
+        record = self.entry.record()
+        status = self.status()
+        if status not in ("stopped", "created", "creating") and not force:
+            message = f"cannot delete container {self.id} that is not stopped: {status}"
+            raise Conflict(message, hint=f"stop it, or use: corten-runtime delete --force {self.id}")
+        groups = self.cgroups(record)
+        if status != "stopped":
+            if status == "paused":
+                groups.resume()
+            self._end(record)
+        if not record["fallback"]:
+            groups.delete()
+        spec = self.entry.spec()
+        self.entry.remove()
+        try:
+            self._hooks(spec, record, "poststop")
+        except CortenError as error:
+            _tell(f"warning: {error.message}")
+
+    def _end(self, record: Mapping[str, Any]) -> None:
+        """Kill the first process and wait until it is gone."""
+        import select
+
+        try:
+            pidfd = _pidfd(record)
+        except Conflict:
+            return
+        try:
+            _signal.pidfd_send_signal(pidfd, _SIGKILL)
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            poll.poll(_EXIT_MS)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(pidfd)
+
+    # ---- the controller --------------------------------------------------------------------------------------------
+
+    def _plan_for_start(self, spec: RuntimeSpec) -> LaunchPlan:
+        """The plan once more, to know the rows that the launch reports by number."""
+        record = self.entry.record()
+        options = Options(**record["options"])
+        return compile(spec, self.host, bundle=record["bundle"], id=self.id, options=options)
+
+    def _controller(self, spec: RuntimeSpec, record: Mapping[str, Any]) -> Controller:
+        return Controller(self, spec, record)
+
+    def _hooks(self, spec: RuntimeSpec, record: Mapping[str, Any], kind: str) -> None:
+        hooks: list[Hook] = (spec.get("hooks") or {}).get(kind) or []  # type: ignore[assignment]
+        if not hooks:
+            return
+        from corten.plan import ops
+
+        for n, hook in enumerate(hooks):
+            args, env = tuple(hook.get("args") or ()), tuple(hook.get("env") or ())
+            row = ops.hook(kind, hook["path"], args, env, hook.get("timeout", 0), origin=f"/hooks/{kind}/{n}")
+            status = "running" if kind == "poststart" else "stopped"
+            self.run_hook(row, spec, record, status)
+
+    def run_hook(self, row: Step, spec: RuntimeSpec, record: Mapping[str, Any], status: str) -> None:
+        from corten.runtime import hook
+
+        state = {
+            "ociVersion": VERSION,
+            "id": self.id,
+            "status": status,
+            "bundle": record["bundle"],
+            "annotations": record["annotations"],
+        }
+        if status != "stopped":
+            state["pid"] = record["pid"]
+        kinds = [FLAGS[one["type"]] for one in (spec.get("linux") or {}).get("namespaces") or ()]
+        where = hook.Where(record["pid"], record["start"], kinds, program.path())
+        hook.run(row, codec.dumps(state).encode(), where)
+
+
+class Controller:
+    """Does the controller's rows of a container's plan."""
+
+    def __init__(self, container: Container, spec: RuntimeSpec, record: Mapping[str, Any]) -> None:
+        self.container = container
+        self.spec = spec
+        self.record = record
+
+    def __call__(self, row: Step, fds: list[int]) -> None:
+        match row.op:
+            case "write-state":
+                pass  # `create` writes it, with what it then knows
+            case "hook":
+                status = "created" if row.args[0] == "startContainer" else "creating"
+                self.container.run_hook(row, self.spec, self._record(), status)
+            case "send-listener":
+                self._send_listener(row, fds[0])
+            case "map-users":
+                from corten.runtime import subordinate_ids
+
+                subordinate_ids.map_users(self._record()["pid"], str(row.args[0]), str(row.args[1]))
+            case op:
+                raise Unimplemented(f"cannot {op}: the command-line runtime has no means for it yet", place=row.origin)
+
+    def _record(self) -> Mapping[str, Any]:
+        """The record, or while it is being created, what is known so far."""
+        launch = self.container.launch
+        if launch is None:
+            return self.record
+        return {**self.record, "pid": launch.pid, "start": start_time(launch.pid)}
+
+    def _send_listener(self, row: Step, fd: int) -> None:
+        """The seccomp agent gets the container's process state and the listener (config-linux.md)."""
+        path, metadata = str(row.args[0]), str(row.args[1])
+        record = self._record()
+        state = {
+            "ociVersion": VERSION,
+            "id": self.container.id,
+            "status": "creating",
+            "pid": record["pid"],
+            "bundle": record["bundle"],
+            "annotations": record["annotations"],
+        }
+        message = {
+            "ociVersion": VERSION,
+            "fds": ["seccompFd"],
+            "pid": record["pid"],
+            "metadata": metadata,
+            "state": state,
+        }
+        agent = connect(path, "the seccomp agent")
+        try:
+            rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, "little"))]
+            agent.sendmsg([codec.dumps(message).encode()], rights)
+        finally:
+            agent.close()
+
+
+def create(
+    store: Store,
+    id: str,
+    request: Request,
+    host: Host,
+    *,
+    bundle: str,
+    listener: bool = True,
+    trace: bool = False,
+    warnings: list[str] | None = None,
+) -> Container:
+    """Make the container up to ``created``. Without `listener` its `launch` is kept for `start_now`.
+
+    With `trace` the launch keeps how long each row took. Raises what keeps the container from being created, having
+    undone everything.
+    """
+    spec = read_config(request.config)
+    container = Container(store.make(id), host)
+    entry = container.entry
+    sock: _socket.socket | None = None
+    try:
+        options = request.options(spec, listener=listener)
+        plan = compile(spec, host, bundle=bundle, id=id, options=options, warnings=warnings)
+        record = _record(container, spec, request, options, bundle)
+        entry.write("config.json", request.config)
+        entry.write("state.json", codec.dumps(record).encode())
+        fds = request.descriptors()
+        if listener:
+            sock = _listening(entry)
+            fds["start"] = sock.fileno()
+        launch = container.launch = Launch.spawn(plan, program=program.path(), fds=fds, trace=trace)
+        launch.until("created", container._controller(spec, record))
+        record |= {"status": "created", "pid": launch.pid, "start": start_time(launch.pid)}
+        entry.write("state.json", codec.dumps(record).encode())
+        if request.pid_file:
+            write_pid(request.pid_file, launch.pid)
+        launch.go()
+    except BaseException:
+        _undo(container)
+        raise
+    finally:
+        if sock:
+            sock.close()
+    if listener:
+        launch.close()
+        os.close(launch.pidfd)
+    return container
+
+
+def start_now(container: Container, spec: RuntimeSpec) -> Launch:
+    """Start what `create` made without a listener, on the control socket it left open."""
+    launch = container.launch
+    assert launch is not None
+    launch.go()
+    container.run_to_program(launch, spec, container.entry.record())
+    return launch
+
+
+def read_config(raw: bytes) -> RuntimeSpec:
+    """The configuration in these bytes, validated. Raises InvalidArgument."""
+    from corten.runtime.validation import validate
+
+    try:
+        spec = codec.loads(raw)
+    except ValueError as error:
+        raise InvalidArgument(f"cannot read config.json: {error}", hint="it must be one JSON object") from error
+    validate(spec)
+    found: RuntimeSpec = spec
+    return found
+
+
+def wants_terminal(spec: RuntimeSpec) -> bool:
+    process = spec.get("process")
+    return bool(process and process.get("terminal"))
+
+
+def connect(path: str, whose: str) -> _socket.socket:
+    """A connection to a Unix socket, reached by its directory's descriptor: the name may have more than 108 bytes."""
+    directory = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        sock.connect(f"/proc/self/fd/{directory}/{os.path.basename(path)}")
+    except OSError as error:
+        sock.close()
+        message = f"cannot connect to {whose} at {path}: {str(error.strerror).lower()}"
+        raise NotFound(message, hint="it must listen before the container is created") from error
+    finally:
+        os.close(directory)
+    return sock
+
+
+def _record(container: Container, spec: RuntimeSpec, request: Request, options: Options, bundle: str) -> dict[str, Any]:
+    import time
+
+    linux = spec.get("linux") or {}
+    root = spec.get("root")
+    path = root["path"] if root else ""
+    pid_namespace = [one for one in linux.get("namespaces") or () if one["type"] == "pid" and not one.get("path")]
+    now = time.time_ns()
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9))
+    return {
+        "id": container.id,
+        "status": "creating",
+        "pid": 0,
+        "start": 0,
+        "bundle": bundle,
+        "rootfs": path if path.startswith("/") else f"{bundle}/{path}",
+        "created": f"{stamp}.{now % 10**9:09d}Z",
+        "owner": "root" if container.host.euid == 0 else str(container.host.euid),
+        "annotations": spec.get("annotations") or {},
+        "cgroupsPath": linux.get("cgroupsPath") or "",
+        "ownPids": bool(pid_namespace),
+        "fallback": request.fallback,
+        "options": {name: getattr(options, name) for name in Options.__slots__},
+    }
+
+
+def _listening(entry: Entry) -> _socket.socket:
+    """The start socket, bound through the directory's descriptor: a name has at most 108 bytes."""
+    directory = os.open(entry.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        sock.bind(f"/proc/self/fd/{directory}/start.sock")
+        sock.listen(1)
+    except BaseException:
+        sock.close()
+        raise
+    finally:
+        os.close(directory)
+    return sock
+
+
+def _connected(entry: Entry, plan: Callable[[], LaunchPlan]) -> Launch:
+    """The launch that awaits its start at the container's socket; from here on we are its controller."""
+    directory = os.open(entry.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        sock.connect(f"/proc/self/fd/{directory}/start.sock")
+    except OSError as error:
+        sock.close()
+        raise Conflict("container not running", hint=f"nobody listens at {entry.socket}") from error
+    finally:
+        os.close(directory)
+    return Launch(plan, sock, 0)
+
+
+def _undo(container: Container) -> None:
+    """Leave nothing of a container whose creation failed."""
+    launch = container.launch
+    if launch is not None:
+        if launch.pid:
+            record = {"pid": launch.pid, "start": start_time(launch.pid)}
+            container._end(record)
+        launch.control.close()
+        if launch.pidfd >= 0:
+            os.close(launch.pidfd)
+    if os.path.exists(f"{container.entry.path}/state.json"):
+        record = container.entry.record()
+        if not record["fallback"]:
+            container.cgroups(record).delete()
+    container.entry.remove()
+
+
+def _user(spec: RuntimeSpec) -> int:
+    process = spec.get("process")
+    user = process.get("user") if process else None
+    return user.get("uid", 0) if user else 0
+
+
+def _alive(record: Mapping[str, Any]) -> bool:
+    return bool(record["pid"]) and start_time(record["pid"]) == record["start"] != 0
+
+
+def _pidfd(record: Mapping[str, Any]) -> int:
+    """The container's first process by a handle, verified not to be a later one of its number."""
+    try:
+        pidfd = os.pidfd_open(record["pid"]) if record["pid"] else -1
+    except ProcessLookupError:
+        pidfd = -1
+    if pidfd < 0 or not _alive(record):
+        if pidfd >= 0:
+            os.close(pidfd)
+        raise Conflict("container not running")
+    return pidfd
+
+
+def write_pid(path: str, pid: int) -> None:
+    """Readers wait for the file to appear and read it at once, so it appears whole."""
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, str(pid).encode())
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+
+
+def _pipes() -> tuple[int, ...]:
+    """Which of our standard streams are pipes made for this container; a terminal or a file belongs to others too."""
+    import stat
+
+    found = []
+    for fd in (0, 1, 2):
+        try:
+            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                found.append(fd)
+        except OSError:
+            continue
+    return tuple(found)
+
+
+def _tell(text: str) -> None:
+    os.write(2, f"corten-runtime: {text}\n".encode())

@@ -7,7 +7,8 @@ same time wait for each other; different layers are unpacked side by side.
 
 import os
 import secrets
-from contextlib import closing
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 from corten import layers
 from corten.images import records
@@ -69,10 +70,14 @@ def _unpack_layer(stores: Stores, layer: Descriptor, diff_id: Digest, chain_id: 
 
 def _apply(stores: Stores, layer: Descriptor, key: str) -> layers.Applied:
     changes = stores.snapshots.changes(key)
-    root_fd = os.open(changes.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with stores.content.open(layer.digest) as blob:
-            with closing(source.of_blob(blob.fd, blob.size, digest=layer.digest)) as stream:
-                return layers.apply(stream, root_fd, form=changes.form, owners=os.geteuid() == 0)
-    finally:
-        os.close(root_fd)
+    with ExitStack() as stack:
+        root_fd, *lower_fds = [_opened(stack, path) for path in (changes.path, *changes.lowers)]
+        blob = stack.enter_context(stores.content.open(layer.digest))
+        stream = stack.enter_context(closing(source.of_blob(blob.fd, blob.size, digest=layer.digest)))
+        return layers.apply(stream, root_fd, form=changes.form, lower_fds=lower_fds, owners=os.geteuid() == 0)
+
+
+def _opened(stack: ExitStack, directory: Path) -> int:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    stack.callback(os.close, fd)
+    return fd

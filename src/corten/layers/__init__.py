@@ -12,6 +12,8 @@
 """
 
 from corten.layers.apply import Applied, apply
-from corten.layers.whiteouts import Form
+from corten.layers.changes import Change, Kind, changes
+from corten.layers.diff import diff, pack
+from corten.model.whiteout import Form
 
-__all__ = ["Applied", "Form", "apply"]
+__all__ = ["Applied", "Change", "Form", "Kind", "apply", "changes", "diff", "pack"]

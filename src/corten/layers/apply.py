@@ -9,13 +9,14 @@ The hot path is a new regular file: open, write, utime, close, and only where ne
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from corten.kernel import rooted, tree
 from corten.layers import whiteouts
+from corten.layers.changes import shown
 from corten.layers.directories import Directories, Directory, clean
 from corten.layers.source import LayerSource
 from corten.layers.whiteouts import Form
@@ -43,15 +44,20 @@ class Applied(msgspec.Struct, frozen=True):
     warnings: list[str]
 
 
-def apply(source: LayerSource, root_fd: int, *, form: Form = Form.PLAIN, owners: bool = True) -> Applied:
+def apply(
+    source: LayerSource, root_fd: int, *, form: Form = Form.PLAIN, lower_fds: Sequence[int] = (), owners: bool = True
+) -> Applied:
     """Unpack the layer below `root_fd`; on an error the directory is left half-filled, for the caller to remove.
 
+    In overlay form `lower_fds` are the layers below, the nearest first: only what they show needs a whiteout.
     `owners=False` leaves every file to the caller's user, for those who may not chown. Raises InvalidArgument for a
     hostile or damaged archive, ResourceExhausted when the disk is full, PermissionDenied.
     """
     extraction = _Extraction(source, root_fd, form, owners=owners)
     try:
         extraction.run()
+        extraction.settle_whiteouts(lower_fds)
+        extraction.set_times()
         diff_id = source.finish()
     finally:
         extraction.close()
@@ -66,13 +72,15 @@ class _Extraction:
         self._root_fd = root_fd
         self._form = form
         self._owners = owners
-        self._directories = Directories(root_fd, form)
+        self._directories = Directories(root_fd, form, is_ours=self._is_ours)
         self._umask = _umask()
         self._me = (os.geteuid(), os.getegid()) if owners else None
         # A directory's time changes as it is filled, so times of directories are set last.
         self._times: dict[bytes, int] = {}
         self._lost_directories = False
         self._made: set[bytes] = set()
+        self._gone: list[bytes] = []
+        self._opaques: set[bytes] = set()
         self._makers: dict[bytes, Callable[[tar.Entry, bytes, Directory, bytes], None]] = {
             tar.REGULAR: self._file,
             tar.DIRECTORY: self._directory,
@@ -92,6 +100,34 @@ class _Extraction:
                 self._one(entry)
             except OSError as error:
                 raise _explain(error, entry) from error
+
+    def settle_whiteouts(self, lower_fds: Sequence[int]) -> None:
+        """Drop the marks that hide nothing: in a directory that is not merged overlayfs would show them as files."""
+        for path in sorted(self._gone):
+            hides = not self._below_opaque(path) and shown(lower_fds, os.fsdecode(path)) is not None
+            parent, _, name = path.rpartition(b"/")
+            self._directories.trim()
+            if not hides and self._is_marked(path):
+                os.unlink(name, dir_fd=self._directories.get(parent).fd)
+
+    def _below_opaque(self, path: bytes) -> bool:
+        while path := path.rpartition(b"/")[0]:
+            if path in self._opaques:
+                return True
+        return b"" in self._opaques
+
+    def _is_marked(self, path: bytes) -> bool:
+        try:
+            fd = rooted.open(self._root_fd, os.fsdecode(path), os.O_PATH | os.O_NOFOLLOW, follow=False)
+        except OSError:
+            return False  # what it stood in was replaced
+        try:
+            return whiteouts.is_whiteout(os.fstat(fd))
+        finally:
+            os.close(fd)
+
+    def set_times(self) -> None:
+        """The times of directories, now that nothing more goes into them."""
         for path, mtime_ns in reversed(self._times.items()):
             if not self._lost_directories or self._is_directory(path):
                 self._directories.trim()
@@ -117,6 +153,8 @@ class _Extraction:
         if not name:
             self._root(entry)
             return
+        if path.startswith(whiteouts.META_PREFIX) and path != whiteouts.OPAQUE_NAME:
+            return  # aufs's own bookkeeping, in the root of old layers
         directory = self._directories.get(parent)
         if name.startswith(whiteouts.PREFIX):
             self._whiteout(path, parent, directory, name)
@@ -202,11 +240,21 @@ class _Extraction:
         try:
             link(directory)
         except FileExistsError:
-            link(self._cleared(path, directory, name))
+            directory = self._cleared(path, directory, name)
+            link(directory)
         except FileNotFoundError:
             raise InvalidArgument(
                 f"hard link {_show(entry.name)}: its target {_show(entry.link)} is not there"
             ) from None
+        self._dress_link(entry, directory, name)
+
+    def _dress_link(self, entry: tar.Entry, directory: Directory, name: bytes) -> None:
+        """Docker gives the file what the link's header says; an honest one repeats what is there already."""
+        found = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+        if self._owners and (found.st_uid, found.st_gid) != (entry.uid, entry.gid):
+            os.chown(name, entry.uid, entry.gid, dir_fd=directory.fd, follow_symlinks=False)
+        if (found.st_mode & 0o170000) != 0o120000 and found.st_mode & 0o7777 != entry.mode:
+            os.chmod(name, entry.mode, dir_fd=directory.fd)
 
     def _node(self, entry: tar.Entry, path: bytes, directory: Directory, name: bytes) -> None:
         kind = {tar.CHARACTER: 0o020000, tar.BLOCK_DEVICE: 0o060000, tar.FIFO: 0o010000}[entry.type]
@@ -254,8 +302,6 @@ class _Extraction:
         if name == whiteouts.OPAQUE_NAME:
             self._opaque(parent, directory)
             return
-        if name.startswith(whiteouts.META_PREFIX):
-            return
         hidden = name[len(whiteouts.PREFIX) :]
         if hidden in (b"", b".", b".."):
             raise InvalidArgument(f"layer holds the whiteout {_show(path)}, which names no file")
@@ -263,6 +309,7 @@ class _Extraction:
             self._remove_lower(parent + b"/" + hidden if parent else hidden, directory, hidden)
         else:
             self._mark_gone(directory, hidden)
+            self._gone.append(parent + b"/" + hidden if parent else hidden)
 
     def _mark_gone(self, directory: Directory, hidden: bytes) -> None:
         try:
@@ -278,6 +325,7 @@ class _Extraction:
     def _opaque(self, parent: bytes, directory: Directory) -> None:
         if self._form is not Form.PLAIN:
             whiteouts.mark_opaque(directory.fd, self._form)
+            self._opaques.add(parent)
             return
         for name in os.listdir(directory.fd):
             child = os.fsencode(name)
@@ -289,6 +337,10 @@ class _Extraction:
             tree.remove(name, dir_fd=directory.fd)
         elif (os.stat(name, dir_fd=directory.fd, follow_symlinks=False).st_mode & 0o170000) == 0o040000:
             self._opaque(path, self._directories.get(path))
+
+    def _is_ours(self, path: bytes) -> bool:
+        """Whether this layer made what stands at `path`; in overlay form nothing else is there."""
+        return self._form is not Form.PLAIN or path in self._made
 
     def _remember(self, path: bytes) -> None:
         while path and path not in self._made:

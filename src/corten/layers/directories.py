@@ -6,6 +6,8 @@ RESOLVE_IN_ROOT). So no name in an archive ever reaches out. Handles are kept: a
 """
 
 import os
+import stat
+from collections.abc import Callable
 from typing import NamedTuple
 
 from corten.kernel import rooted
@@ -31,7 +33,8 @@ class Directory(NamedTuple):
 class Directories:
     """A bounded cache of handles below `root_fd`, which stays the caller's."""
 
-    def __init__(self, root_fd: int, form: Form = Form.PLAIN) -> None:
+    def __init__(self, root_fd: int, form: Form, *, is_ours: Callable[[bytes], bool]) -> None:
+        self._is_ours = is_ours
         self._form = form
         self._root = Directory(root_fd, _gives_group(root_fd))
         self._root_fd = root_fd
@@ -72,24 +75,26 @@ class Directories:
             os.mkdir(name, IMPLIED_MODE, dir_fd=here.fd)
             fd = os.open(name, OPEN, dir_fd=here.fd)
         except OSError as error:  # ENOTDIR or ELOOP: something that is no directory stands there
-            fd = self._revived(here, name) or self._through(path, error)
+            fd = self._past(here, name, path, error)
         return Directory(fd, _gives_group(fd))
 
-    def _revived(self, here: Directory, name: bytes) -> int | None:
-        """A directory whose whiteout came earlier in the same layer: the two together mean an opaque directory."""
-        if self._form is Form.PLAIN or not is_whiteout(os.stat(name, dir_fd=here.fd, follow_symlinks=False)):
-            return None
+    def _past(self, here: Directory, name: bytes, path: bytes, cause: OSError) -> int:
+        """Get beyond something that is no directory: through a link, over what a lower layer had, over a whiteout."""
+        found = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
+        hidden = self._form is not Form.PLAIN and is_whiteout(found)
+        if not hidden and stat.S_ISLNK(found.st_mode):
+            try:
+                return rooted.open(self._root_fd, os.fsdecode(path), os.O_RDONLY | os.O_DIRECTORY)
+            except OSError as error:
+                cause = error
+        if not hidden and self._is_ours(path):
+            raise InvalidArgument(f"path {os.fsdecode(path)!r} is no directory: {cause.strerror}") from cause
         os.unlink(name, dir_fd=here.fd)
         os.mkdir(name, IMPLIED_MODE, dir_fd=here.fd)
         fd = os.open(name, OPEN, dir_fd=here.fd)
-        mark_opaque(fd, self._form)
+        if hidden:  # whiteout and directory in one layer mean that nothing of the lower one shows
+            mark_opaque(fd, self._form)
         return fd
-
-    def _through(self, path: bytes, cause: OSError) -> int:
-        try:
-            return rooted.open(self._root_fd, os.fsdecode(path), os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            raise InvalidArgument(f"path {os.fsdecode(path)!r} is no directory: {cause.strerror}") from cause
 
     def trim(self) -> None:
         """Keep the number of open handles bounded; call it only where no handle is in use."""

@@ -58,7 +58,7 @@ def rig(scratch: Path) -> Iterator[Rig]:
     made.close()
 
 
-BASE = Layer().directory("etc").file("etc/hostname", b"base\n").close()
+BASE = Layer().directory("etc").file("etc/hostname", b"base\n").file("gone", b"").close()
 TOP = Layer().directory("etc").file("etc/added", b"top").file(".wh.gone", b"").close()
 NAMES = ["app:1", "registry.local:5000/team/app:2"]
 

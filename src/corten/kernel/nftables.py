@@ -12,7 +12,6 @@ Registers are numbered here 0 to 15, four bytes each; a key of several fields ta
 Wire format: include/uapi/linux/netfilter/nf_tables.h; meaning: `man 8 nft`.
 """
 
-import errno
 import socket
 import struct
 from collections.abc import Iterable, Sequence
@@ -187,7 +186,7 @@ def add_elements(family: int, table: str, name: str, elements: Iterable[Element]
 def delete_elements(family: int, table: str, name: str, elements: Iterable[Element]) -> Message:
     """Take elements out of a set or map; each must be there."""
     body = text(1, table) + text(2, name) + nested(3, *map(_element, elements))
-    return _message(DELSETELEM, 0, family, body, f"delete elements from {table} {name}", accept=(errno.ENOENT,))
+    return _message(DELSETELEM, 0, family, body, f"delete elements from {table} {name}")
 
 
 def interval(start: bytes, past: bytes) -> list[Element]:
@@ -288,8 +287,8 @@ def jump(chain: str) -> bytes:
     return _verdict(NFT_JUMP, text(2, chain))
 
 
-def _message(kind: int, flags: int, family: int, body: bytes, what: str, accept: tuple[int, ...] = ()) -> Message:
-    return Message(NFNL_SUBSYS_NFTABLES << 8 | kind, flags, struct.pack(">BBH", family, 0, 0) + body, what, accept)
+def _message(kind: int, flags: int, family: int, body: bytes, what: str) -> Message:
+    return Message(NFNL_SUBSYS_NFTABLES << 8 | kind, flags, struct.pack(">BBH", family, 0, 0) + body, what)
 
 
 def _type_number(names: tuple[str, ...]) -> int:

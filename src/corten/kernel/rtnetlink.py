@@ -10,6 +10,7 @@ addresses and routes.
 Structs: include/uapi/linux/{rtnetlink,if_link,if_addr,neighbour}.h; `man 7 rtnetlink`.
 """
 
+import errno
 import socket
 import struct
 from ipaddress import (
@@ -43,6 +44,7 @@ __all__ = [
     "link",
     "links",
     "move_link",
+    "no_link_local",
     "route_localnet",
     "routes",
     "set_link",
@@ -144,43 +146,34 @@ def add_veth(name: str, peer: Peer, *, master: int, mtu: int = 0) -> Message:
     return _new_link(near + info, f"add veth pair {name} and {peer.name}")
 
 
-def set_link(
-    target: str | int, *, up: bool | None = None, name: str = "", mac: str = "", mtu: int = 0, link_local: bool = True
-) -> Message:
-    """Change the device `target`; `link_local=False` keeps IPv6 from giving it an fe80:: address."""
-    index, label = (
-        (target, text(IFLA_IFNAME, name) if name else b"")
-        if isinstance(target, int)
-        else (0, text(IFLA_IFNAME, target))
-    )
+def set_link(name: str, *, up: bool | None = None, mac: str = "", mtu: int = 0) -> Message:
+    """Change what is given of device `name`."""
     flags = (0, 0) if up is None else (IFF_UP if up else 0, IFF_UP)
-    body = IFINFO.pack(0, 0, index, *flags) + label + _mac(mac) + _mtu(mtu)
-    if not link_local:
-        mode = u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE)
-        body += nested(IFLA_AF_SPEC, nested(socket.AF_INET6, mode))
-    # RTM_NEWLINK without NLM_F_CREATE changes; unlike RTM_SETLINK it applies every attribute given here.
-    return Message(RTM_NEWLINK, 0, body, f"change link {target}")
+    return _change(name, _mac(mac) + _mtu(mtu), f"change link {name}", flags=flags)
 
 
 def set_master(name: str, master: int, *, accept: tuple[int, ...] = ()) -> Message:
     """Make device `name` a port of the bridge with index `master`."""
-    body = IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + u32(IFLA_MASTER, master)
-    return Message(RTM_NEWLINK, 0, body, f"attach link {name} to a bridge", accept)
-
-
-def route_localnet(name: str) -> Message:
-    """Let packets from 127.0.0.0/8 leave by device `name`: a published port that is reached by 127.0.0.1 needs it."""
-    conf = nested(IFLA_INET_CONF, u32(IPV4_DEVCONF_ROUTE_LOCALNET, 1))
-    body = IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + nested(IFLA_AF_SPEC, nested(socket.AF_INET, conf))
-    return Message(RTM_NEWLINK, 0, body, f"set route_localnet on {name}")
+    return _change(name, u32(IFLA_MASTER, master), f"attach link {name} to a bridge", accept=accept)
 
 
 def set_port(name: str, *, isolated: bool = False, hairpin: bool = False) -> Message:
     """Change a bridge port: `isolated` ones do not meet; `hairpin` lets a frame return where it came from."""
     options = u8(IFLA_BRPORT_MODE, hairpin) + u8(IFLA_BRPORT_ISOLATED, isolated)
     slave = text(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, options)
-    body = IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + nested(IFLA_LINKINFO, slave)
-    return Message(RTM_NEWLINK, 0, body, f"change bridge port {name}")
+    return _change(name, nested(IFLA_LINKINFO, slave), f"change bridge port {name}")
+
+
+def route_localnet(name: str) -> Message:
+    """Let packets from 127.0.0.0/8 leave by device `name`: a published port that is reached by 127.0.0.1 needs it."""
+    conf = nested(IFLA_INET_CONF, u32(IPV4_DEVCONF_ROUTE_LOCALNET, 1))
+    return _change(name, nested(IFLA_AF_SPEC, nested(socket.AF_INET, conf)), f"set route_localnet on {name}")
+
+
+def no_link_local(name: str) -> Message:
+    """Keep IPv6 from giving device `name` an fe80:: address; a device without IPv6 is left as it is."""
+    mode = nested(socket.AF_INET6, u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE))
+    return _change(name, nested(IFLA_AF_SPEC, mode), f"set addrgenmode of {name}", accept=(errno.EAFNOSUPPORT,))
 
 
 def move_link(index: int, netns_fd: int, name: str = "") -> Message:
@@ -255,6 +248,14 @@ def routes(netlink: Netlink) -> list[Route]:
 
 def _new_link(body: bytes, what: str) -> Message:
     return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, what)
+
+
+def _change(
+    name: str, attributes: bytes, what: str, *, flags: tuple[int, int] = (0, 0), accept: tuple[int, ...] = ()
+) -> Message:
+    # RTM_NEWLINK without NLM_F_CREATE changes; unlike RTM_SETLINK it applies every attribute given here.
+    body = IFINFO.pack(0, 0, 0, *flags) + text(IFLA_IFNAME, name) + attributes
+    return Message(RTM_NEWLINK, 0, body, what, accept)
 
 
 def _hardware(mac: str) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 
 from corten.kernel import nftables, rtnetlink
 from corten.kernel.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Message, Netlink, NetlinkError
-from corten.model.errors import CortenError, FailedPrecondition, Internal, PermissionDenied
+from corten.model.errors import CortenError, FailedPrecondition, Internal, PermissionDenied, Unimplemented
 from corten.network import firewall
 from corten.network.firewall import Forward
 from corten.network.firewall import Path as FirewallPath
@@ -137,12 +137,13 @@ class Host:
         with self._lock:
             if self._table_ready:
                 try:
-                    return nftables.commit(self.netfilter, messages) if messages else None
+                    nftables.commit(self.netfilter, messages)
+                    return
                 except NetlinkError as error:
-                    if error.errno != errno.ENOENT:
+                    # Somebody flushed the ruleset, or an element is not as we left it.
+                    if error.errno not in (errno.ENOENT, errno.EEXIST, errno.EBUSY):
                         raise refused(error) from None
             self.rebuild_firewall(whole())
-        return None
 
     def rebuild_firewall(self, messages: Sequence[Message]) -> None:
         """Put the whole table in place of what there is."""
@@ -190,7 +191,7 @@ class Host:
             filtered = not network.meeting and BRIDGE_FILTER.exists()
             self.route.send([rtnetlink.add_bridge(network.bridge, mac=mac, mtu=network.mtu, filtered=filtered)])
             if not ipv6 and IPV6_CONF.exists():
-                self.route.send([rtnetlink.set_link(network.bridge, link_local=False)])
+                self.route.send([rtnetlink.no_link_local(network.bridge)])
         except NetlinkError as error:
             # Someone else may have made it between our look and now: another thread of this engine.
             if error.errno != errno.EEXIST:
@@ -234,6 +235,11 @@ class Host:
 
 def refused(error: NetlinkError) -> CortenError:
     """What the kernel said, as one of Corten's kinds."""
+    if error.errno in (errno.EPERM, errno.EACCES) and os.geteuid():
+        return Unimplemented(
+            f"{error}: networks without root (by pasta or slirp4netns) are not built yet",
+            hint="use --network host or none, or run the engine as root",
+        )
     if error.errno in (errno.EPERM, errno.EACCES):
         return PermissionDenied(str(error), hint="networks other than host and none need CAP_NET_ADMIN")
     if error.errno in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):

@@ -93,8 +93,9 @@ def _pair(host: Host, endpoint: Endpoint, network: Network, netns_fd: int) -> li
 
 def _addresses(endpoint: Endpoint, index: int) -> list[Message]:
     # Without an IPv6 address there is no IPv6 at all: an address the kernel made up would bypass the pools.
-    device = rtnetlink.set_link(endpoint.device, up=True, link_local=bool(endpoint.ipv6))
-    return [device, *(rtnetlink.add_address(index, interface) for interface in endpoint.interfaces)]
+    messages = [] if endpoint.ipv6 else [rtnetlink.no_link_local(endpoint.device)]
+    messages.append(rtnetlink.set_link(endpoint.device, up=True))
+    return messages + [rtnetlink.add_address(index, interface) for interface in endpoint.interfaces]
 
 
 def _routes(sandbox: Sandbox, networks: Mapping[str, Network], indexes: Mapping[str, int]) -> list[Message]:

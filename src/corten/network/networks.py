@@ -8,6 +8,7 @@ Order of a container's start, all calls blocking and thread-safe:
 """
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,13 @@ class Networks:
             if any(network.name == spec.name for network in self._records.networks.values()):
                 raise AlreadyExists(f"network with name {spec.name} already exists")
             network = self._fabric.design(spec)
-            self._records.add_networks([network], [event(network, "create")])
-            try:
-                return self._fabric.raised(network)
-            except BaseException:
-                self._records.remove_network(network, event(network, "destroy"))
-                raise
+            with ExitStack() as undo:
+                self._records.add_networks([network], [event(network, "create")])
+                undo.callback(lambda: self._records.remove_network(network, event(network, "destroy")))
+                undo.callback(self._fabric.host.remove_bridge, network)
+                made = self._fabric.raised(network)
+                undo.pop_all()
+            return made
 
     def get(self, ref: str) -> Network:
         """Find a network by its name, its id, or a beginning of its id that only it has.

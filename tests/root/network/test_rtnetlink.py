@@ -62,7 +62,8 @@ def test_the_inside_is_configured_by_a_socket_that_lives_there(
     join.route.send(
         [
             rt.set_link("lo", up=True),
-            rt.set_link("eth0", up=True, link_local=False),
+            rt.no_link_local("eth0"),
+            rt.set_link("eth0", up=True),
             rt.add_address(eth0, ip_interface("172.17.0.2/16")),
             rt.add_route(ip_network("0.0.0.0/0"), ip_address("172.17.0.1"), index=eth0),
             rt.add_neighbour(eth0, ip_address("172.17.0.1"), MAC),

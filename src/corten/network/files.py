@@ -1,16 +1,33 @@
-"""The three files a container's resolver reads, as pure functions: /etc/hosts, /etc/resolv.conf, /etc/hostname.
+"""The three files a container's resolver reads, made by pure functions: /etc/hosts, /etc/resolv.conf, /etc/hostname.
 
 `resolv.conf(5)` and `hosts(5)` give the formats; what goes in follows Docker.
 """
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["SERVICE", "Resolver", "hostname", "hosts", "read_resolver", "resolver_for", "upstreams"]
+__all__ = [
+    "SERVICE",
+    "HostResolver",
+    "Resolver",
+    "host_hosts",
+    "hostname",
+    "hosts",
+    "read_resolver",
+    "resolver_for",
+    "upstreams",
+]
 
 # Where the engine's name service listens inside each sandbox.
 SERVICE = "127.0.0.11"
+
+HOSTS = Path("/etc/hosts")
+RESOLV_CONF = Path("/etc/resolv.conf")
+# systemd-resolved's own list of servers, for hosts whose resolv.conf only names its stub.
+SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
+STUB = "127.0.0.53"
 
 LOCAL_HOSTS = (
     "127.0.0.1\tlocalhost",
@@ -87,6 +104,41 @@ def resolver_for(
 def reachable(host: Resolver) -> bool:
     """Whether a container could ask any of the host's servers itself."""
     return any(not _is_loopback(server) for server in host.servers)
+
+
+class HostResolver:
+    """The host's resolver configuration, read again when its file has changed.
+
+    :param path: a file to read in place of /etc/resolv.conf
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._resolver = Resolver()
+
+    def read(self) -> Resolver:
+        """What the file says, looking behind the stub of systemd-resolved."""
+        path = self._path or RESOLV_CONF
+        try:
+            status = path.stat()
+        except OSError:
+            return Resolver()
+        if self._seen != (status.st_ino, status.st_mtime_ns):
+            self._resolver = read_resolver(read(path))
+            if not self._path and self._resolver.servers == (STUB,):
+                behind = read_resolver(read(SYSTEMD_RESOLV_CONF))
+                self._resolver = behind if behind.servers else self._resolver
+            self._seen = status.st_ino, status.st_mtime_ns
+        return self._resolver
+
+
+def read(path: Path) -> str:
+    """A file's text; empty where there is none."""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def hosts(names: Sequence[str], addresses: Iterable[str], extra: Iterable[tuple[str, str]]) -> bytes:

@@ -9,22 +9,24 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_interface
+from collections.abc import Callable, Collection, Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_interface
 from pathlib import Path
 from typing import Any
 
-from corten.kernel import nftables, rtnetlink
+from corten.kernel import conntrack, nftables, rtnetlink
 from corten.kernel.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Message, Netlink, NetlinkError
 from corten.model.errors import CortenError, FailedPrecondition, Internal, PermissionDenied, Unimplemented
 from corten.network import firewall
 from corten.network.firewall import Forward
 from corten.network.firewall import Path as FirewallPath
+from corten.network.foreign import Obstacle, obstacles
 from corten.network.identity import Identity
 from corten.network.network import Network, unusable
 
 __all__ = ["Host", "refused"]
 
+IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
 IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
@@ -154,6 +156,18 @@ class Host:
                 raise refused(error) from None
             self._guard_router_advertisements()
             self._table_ready = True
+
+    def forget_connections(self, containers: Collection[IPAddress]) -> None:
+        """Forget the UDP connections to containers that are gone, so that their clients find the next one."""
+        if containers:
+            try:
+                conntrack.forget(self.netfilter, containers)
+            except NetlinkError as error:
+                raise refused(error) from None
+
+    def obstacles(self) -> list[Obstacle]:
+        """Other firewalls' chains that stop what our containers forward."""
+        return obstacles(self.netfilter, self.identity.table)
 
     def table(self, paths: Iterable[FirewallPath], forwards: Iterable[Forward]) -> list[Message]:
         """The messages that make this engine's table."""

@@ -14,7 +14,6 @@ import asyncio
 import errno
 import socket
 import struct
-import threading
 from collections.abc import Coroutine
 from typing import Any
 
@@ -22,6 +21,7 @@ from corten.kernel import nftables as nft
 from corten.kernel.netlink import Message
 from corten.kernel.netns import NetworkJoin
 from corten.network.files import SERVICE
+from corten.network.loop import Loop
 from corten.network.names import PLAIN_UDP_LIMIT, Zone, answer, failure
 
 __all__ = ["NameService", "redirect"]
@@ -60,12 +60,10 @@ def _rewrite(why: str, protocol: int, checksum: int, address: int, port: int, ol
 
 
 class NameService:
-    """Answers for any number of sandboxes. Its methods are called from any thread; its thread starts with the first."""
+    """Answers for any number of sandboxes. Its methods are called from any thread."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
         self._served: dict[str, Served] = {}
 
     def serve(self, container: str, join: NetworkJoin, zone: Zone) -> None:
@@ -80,7 +78,7 @@ class NameService:
         nft.commit(join.netfilter, redirect(udp.getsockname()[1], tcp.getsockname()[1]))
         self.stop(container)
         self._served[container] = served = Served(zone)
-        self._run(served.open(udp, tcp))
+        self._loop.run(served.open(udp, tcp))
 
     def change(self, container: str, zone: Zone) -> None:
         """Give a container another zone from its next query on."""
@@ -90,32 +88,15 @@ class NameService:
     def serves(self, container: str) -> bool:
         return container in self._served
 
+    def close(self) -> None:
+        """Stop answering everywhere."""
+        for container in list(self._served):
+            self.stop(container)
+
     def stop(self, container: str) -> None:
         """Stop answering, which lets the namespace go."""
         if served := self._served.pop(container, None):
-            self._run(served.close())
-
-    def close(self) -> None:
-        """Stop everything and end the thread."""
-        for container in list(self._served):
-            self.stop(container)
-        with self._lock:
-            loop, thread = self._loop, self._thread
-            self._loop = self._thread = None
-        if loop and thread:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            # Transports close their sockets one turn of the loop after they were told to.
-            loop.run_until_complete(asyncio.sleep(0))
-            loop.close()
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        with self._lock:
-            if not self._loop:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="corten-names", daemon=True)
-                self._thread.start()
-            asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._loop.run(served.close())
 
 
 class Served:

@@ -8,6 +8,7 @@ Drivers: `bridge` (a switch of its own on this host), and the single instances o
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import msgspec
@@ -27,6 +28,10 @@ PREDEFINED = ("bridge", "host", "none")
 NOT_BUILT = ("macvlan", "ipvlan", "overlay", "remote")
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
 DEVICE = re.compile(r"[^/\s:]{1,15}\Z")
+
+
+# A Subnet as text: network, gateway, range, auxiliary addresses by name, automatic.
+SubnetRow = tuple[str, str, str, tuple[tuple[str, str], ...], bool]
 
 
 class Ipam(msgspec.Struct, frozen=True):
@@ -65,7 +70,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     created_ns: int
     bridge: str = ""
     adopted: bool = False
-    subnets: tuple[tuple[str, str, str, tuple[tuple[str, str], ...], bool], ...] = ()
+    subnets: tuple[SubnetRow, ...] = ()
 
     @property
     def name(self) -> str:
@@ -106,18 +111,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     def interface_prefix(self) -> str:
         return self.spec.options.get(PREFIX_OPTION, "eth")
 
-    def pools(self) -> list[Subnet]:
+    def pools(self) -> tuple[Subnet, ...]:
         """The subnets as addresses to compute with."""
-        return [
-            Subnet(
-                ip_network(subnet),
-                ip_address(gateway),
-                ip_network(span),
-                tuple((name, ip_address(address)) for name, address in auxiliary),
-                automatic,
-            )
-            for subnet, gateway, span, auxiliary, automatic in self.subnets
-        ]
+        return _read_subnets(self.subnets)
 
     def on_bridge(self, device: str, *, adopted: bool) -> "Network":
         return msgspec.structs.replace(self, bridge=device, adopted=adopted)
@@ -137,6 +133,20 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
     def _flag(self, option: str) -> bool:
         return truth(self.spec.options.get(BRIDGE_OPTION + option, "true"))
+
+
+@lru_cache(maxsize=256)
+def _read_subnets(rows: tuple[SubnetRow, ...]) -> tuple[Subnet, ...]:
+    return tuple(
+        Subnet(
+            ip_network(subnet),
+            ip_address(gateway),
+            ip_network(span),
+            tuple((name, ip_address(address)) for name, address in auxiliary),
+            automatic,
+        )
+        for subnet, gateway, span, auxiliary, automatic in rows
+    )
 
 
 def truth(value: str) -> bool:

@@ -21,21 +21,17 @@ from corten.model.event import Event
 from corten.network import files, firewall, joining, ports
 from corten.network.endpoint import Endpoint, EndpointRequest, place
 from corten.network.fabric import Fabric
-from corten.network.files import Resolver
 from corten.network.host import refused
 from corten.network.inspection import endpoint_settings, resident_names
+from corten.network.loop import Loop
 from corten.network.names import Directory, Resident, Zone
 from corten.network.nameserver import NameService
 from corten.network.network import Network
 from corten.network.ports import PublishedPort
+from corten.network.relay import Relay
 from corten.network.sandbox import Sandbox, SandboxRequest
 
 __all__ = ["Files", "Reservation", "Sandboxes"]
-
-RESOLV_CONF = Path("/etc/resolv.conf")
-# systemd-resolved's own list of servers, for hosts whose resolv.conf only names its stub.
-SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
-STUB = "127.0.0.53"
 
 
 class Files(NamedTuple):
@@ -82,8 +78,10 @@ class Sandboxes:
         self._records = fabric.records
         self._find = find
         self._program_path = program_path
-        self._resolv_conf = resolv_conf
-        self._names = NameService()
+        self._host_resolver = files.HostResolver(resolv_conf)
+        self._loop = Loop()
+        self._names = NameService(self._loop)
+        self._relay = Relay(self._loop)
         self._directories: dict[str, Directory] = {}
 
     def reserve(self, request: SandboxRequest) -> Reservation:
@@ -125,6 +123,7 @@ class Sandboxes:
             forwards = self._fabric.forwards(sandbox)
             if forwards:
                 self._fabric.firewall(firewall.publish(self._fabric.host.identity.table, forwards))
+                self._relay.open(container, forwards)
             self._settle_in(sandbox)
         if self._has_service(sandbox):
             self._serve(sandbox, join)
@@ -142,7 +141,9 @@ class Sandboxes:
                 self._directory(endpoint.network).remove(container)
             self._records.remove_sandbox(container, self._events(sandbox, "disconnect"))
             if forwards:
+                self._relay.stop(container)
                 self._fabric.firewall(firewall.withdraw(self._fabric.host.identity.table, forwards))
+                self._fabric.host.forget_connections([f.address for f in forwards if f.protocol == "udp"])
 
     def connect(self, container: str, request: EndpointRequest, netns_fd: int) -> dict[str, Any]:
         """Connect a running container to one more network; its endpoint in the shape of Docker's EndpointSettings.
@@ -236,14 +237,18 @@ class Sandboxes:
             self._fabric.restore()
             for sandbox in adopted.values():
                 self._settle_in(sandbox)
+                if sandbox.ports:
+                    self._relay.open(sandbox.container, self._fabric.forwards(sandbox))
         for container, sandbox in adopted.items():
             joining.replug(self._fabric.host, sandbox, self._records.networks)
             if self._has_service(sandbox):
                 self._serve_again(sandbox, running[container])
 
     def close(self) -> None:
-        """End the name service."""
+        """End the name service and the relay."""
         self._names.close()
+        self._relay.close()
+        self._loop.close()
 
     def _sandbox(self, container: str) -> Sandbox:
         try:
@@ -305,6 +310,7 @@ class Sandboxes:
         old, new = before.forwards(networks), after.forwards(networks)
         if old != new:
             self._fabric.firewall(firewall.withdraw(table, old) + firewall.publish(table, new))
+            self._relay.open(after.container, new)
         self._settle_in(after)
         if self._has_service(after) and not self._names.serves(after.container):
             self._serve(after, join)
@@ -328,7 +334,7 @@ class Sandboxes:
         named = [e for e in sandbox.endpoints if networks[e.network].serves_names]
         links = [tuple(link.split(":", 1)) for e in named for link in e.request.links]
         outside = any(sandbox.gateway(networks, version) for version in (4, 6))
-        servers = files.upstreams(self._host_resolver(), sandbox.request.dns) if outside else ()
+        servers = files.upstreams(self._host_resolver.read(), sandbox.request.dns) if outside else ()
         pairs = tuple((alias, target) for target, alias in links)
         return Zone(tuple(self._directory(e.network) for e in named), pairs, servers)
 
@@ -337,7 +343,7 @@ class Sandboxes:
         networks = [self._records.networks[endpoint.network] for endpoint in sandbox.endpoints]
         if any(network.serves_names for network in networks):
             return True
-        stub_only = not sandbox.request.dns and not files.reachable(self._host_resolver())
+        stub_only = not sandbox.request.dns and not files.reachable(self._host_resolver.read())
         return stub_only and any(network.is_default for network in networks)
 
     def _serve(self, sandbox: Sandbox, join: NetworkJoin) -> None:
@@ -357,17 +363,8 @@ class Sandboxes:
         finally:
             os.close(fd)
 
-    def _host_resolver(self) -> Resolver:
-        """The host's resolver, seen through a stub of systemd-resolved."""
-        text = _read(self._resolv_conf or RESOLV_CONF)
-        resolver = files.read_resolver(text)
-        if not self._resolv_conf and resolver.servers == (STUB,):
-            behind = files.read_resolver(_read(SYSTEMD_RESOLV_CONF))
-            return behind if behind.servers else resolver
-        return resolver
-
     def _files(self, sandbox: Sandbox) -> Files:
-        request, host = sandbox.request, self._host_resolver()
+        request, host = sandbox.request, self._host_resolver.read()
         on_host = self._namespace(sandbox) == "host"
         resolver = files.resolver_for(
             host,
@@ -383,7 +380,7 @@ class Sandboxes:
         extra = [*self._extra_hosts(request), *self._links(sandbox)]
         hosts = files.hosts(own, addresses, extra)
         if on_host:
-            hosts = files.host_hosts(_read(Path("/etc/hosts")), extra)
+            hosts = files.host_hosts(files.read(files.HOSTS), extra)
         return Files(hosts, resolver.render(), files.hostname(hostname))
 
     def _extra_hosts(self, request: SandboxRequest) -> list[tuple[str, str]]:
@@ -424,10 +421,3 @@ class Sandboxes:
 def _next_device(sandbox: Sandbox, prefix: str) -> str:
     used = {endpoint.device for endpoint in sandbox.endpoints}
     return next(name for name in (f"{prefix}{number}" for number in range(len(used) + 1)) if name not in used)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except FileNotFoundError:
-        return ""

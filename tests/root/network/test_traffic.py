@@ -13,7 +13,7 @@ from corten.model.errors import Internal
 from corten.network import Ipam, NetworkSpec, PortRequest
 from tests.root.network.engines import Engine, engine
 from tests.root.network.namespaces import Container, lan
-from tests.root.network.talk import ask, echo
+from tests.root.network.talk import SECONDS, ask, echo
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("ip"), reason="needs iproute2")]
 
@@ -91,6 +91,65 @@ def test_a_published_port_is_reached_from_everywhere(corten: Engine, neighbour: 
         assert ask(stranger, "10.99.0.1", 8080, kind=kind)
     corten.stop(box)
     assert ask(neighbour, "10.99.0.1", 8080, kind=kind) is None
+
+
+def test_localhost_by_ipv6_reaches_a_container_without_ipv6(corten: Engine) -> None:
+    box = corten.run("bridge", ports=WEB)
+    with socket.socket(socket.AF_INET6) as client:
+        # Nothing listens in the container yet: the connection ends at once and does not hang.
+        client.settimeout(5)
+        client.connect(("::1", 8080))
+        assert client.recv(1) == b""
+    with echo(box, 80):
+        assert ask(None, "::1", 8080) == "172.17.0.1"
+    corten.stop(box)
+    assert ask(None, "::1", 8080) is None
+
+
+def test_a_udp_client_finds_the_next_container_on_its_port(corten: Engine) -> None:
+    """The connection table must forget the container that is gone."""
+    ports = (PortRequest(53, "udp", "", "5353"),)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(SECONDS)
+        client.connect(("127.0.0.1", 5353))
+        old = corten.run("bridge", ports=ports)
+        keeper = corten.run("bridge")
+        with echo(old, 53, kind=socket.SOCK_DGRAM):
+            client.send(b"?")
+            assert client.recv(100)
+        corten.stop(old)
+        held = corten.run("bridge")
+        new = corten.run("bridge", ports=ports)
+        assert len({keeper.address(), held.address(), new.address()}) == 3
+        with echo(new, 53, kind=socket.SOCK_DGRAM):
+            client.send(b"?")
+            assert client.recv(100)
+
+
+def test_firewalls_of_others_that_drop_are_found(corten: Engine) -> None:
+    corten.run("bridge")
+    assert corten.networks.obstacles() == []
+    for command in (
+        "nft add table ip filter",
+        "nft add chain ip filter FORWARD { type filter hook forward priority 0 ; policy drop ; }",
+        "nft add chain ip filter INPUT { type filter hook input priority 0 ; policy drop ; }",
+        "nft add table inet strict",
+        "nft add chain inet strict passing { type filter hook forward priority 10 ; policy drop ; }",
+    ):
+        subprocess.run(command.split(), check=True)
+    found = corten.networks.obstacles()
+    assert [(each.family, each.table, each.chain) for each in found] == [
+        ("ip", "filter", "FORWARD"),
+        ("inet", "strict", "passing"),
+    ]
+    one, two = corten.run("bridge"), corten.run("bridge")
+    with echo(one, 80):
+        assert ask(two, one.address(), 80) is None
+        for each in found:
+            if "iptables" not in each.remedy("corten0"):
+                subprocess.run(["sh", "-ec", each.remedy("corten0")], check=True)
+        subprocess.run(["nft", "delete", "table", "ip", "filter"], check=True)
+        assert ask(two, one.address(), 80)
 
 
 def test_a_port_published_on_one_address_is_not_on_another(corten: Engine, neighbour: Container) -> None:

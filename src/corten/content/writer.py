@@ -42,6 +42,10 @@ class Writer:
             self.offset += len(chunk)
         os.lseek(self._fd, self.offset, os.SEEK_SET)
 
+    def fileno(self) -> int:
+        """The file being written, for whoever wants to read along; nothing in it is verified before the commit."""
+        return self._fd
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append. More bytes than were announced are an error at once, not at the end (a size that lies)."""
         if self._size is not None and self.offset + len(data) > self._size:

@@ -8,11 +8,15 @@ from corten.content import Store
 from corten.images import lookup, records, unpack
 from corten.images.image import Image
 from corten.images.load import Candidate, Loaded, Unpacked, load, record
+from corten.images.pull import pull
+from corten.images.push import push
 from corten.images.remove import Deleted, Removed, Users, remove
 from corten.images.save import Wanted, save
 from corten.images.stores import KeyedLock, Stores
+from corten.images.transfer import Told
 from corten.layers.compression import Readable
 from corten.metadata import Collected, Database, collect
+from corten.model.cancel import Cancel
 from corten.model.digest import Digest
 from corten.model.document import Document
 from corten.model.errors import InvalidArgument, NotFound
@@ -21,6 +25,7 @@ from corten.model.image import ImageConfig, chain_ids
 from corten.model.manifest import Manifest
 from corten.model.platform import Platform
 from corten.model.reference import Reference
+from corten.remote import Repository
 from corten.snapshots import Snapshotter
 from corten.snapshots.collector import SnapshotCollector
 
@@ -100,6 +105,23 @@ class Images:
             if not by_id:
                 by_id = {lookup.resolve(rows, text): []}
             return [Wanted(lookup.read(self._stores, rows, id), tuple(names)) for id, names in by_id.items()]
+
+    def pull(
+        self,
+        repository: Repository,
+        reference: Reference,
+        platform: Platform | None = None,
+        cancel: Cancel | None = None,
+    ) -> Iterator[Told]:
+        """Bring an image here from its registry; yields the progress, and is done when that ends."""
+        yield from pull(self._stores, repository, reference, platform or self.platform, cancel or Cancel())
+        self._sync_later()
+
+    def push(
+        self, text: str, reference: Reference, repository: Repository, cancel: Cancel | None = None
+    ) -> Iterator[Told]:
+        """Send the image `text` to the registry as `reference`; yields the progress, and is done when that ends."""
+        return push(self._stores, self.get(text), reference, repository, cancel or Cancel())
 
     def tag(self, text: str, target: Reference) -> Reference:
         """Give an image one more name, taken from another image if need be; returns the name."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from corten.images.stores import Stores
 from corten.metadata import Node, Transaction, references
+from corten.model.descriptor import Descriptor
 from corten.model.digest import Digest
 from corten.model.document import Document
 from corten.model.image import ImageConfig, chain_ids
@@ -154,3 +155,17 @@ def layer_sizes(rows: Rows, diff_ids: Sequence[Digest]) -> dict[Digest, int]:
 
 def set_layer_size(tx: Transaction, diff_id: Digest, size: int) -> None:
     tx.execute("INSERT OR REPLACE INTO layers VALUES (?, ?)", (diff_id, size))
+
+
+def compressed_form(rows: Rows, bare: Digest) -> Descriptor | None:
+    """What this bare tar became as gzip when it was last pushed."""
+    sql = "SELECT media_type, digest, size FROM compressed WHERE bare = ?"
+    found = rows.execute(sql, (bare,)).fetchone()
+    return Descriptor(found[0], Digest(found[1]), found[2]) if found else None
+
+
+def set_compressed_form(tx: Transaction, bare: Digest, made: Descriptor) -> None:
+    """Remember it, and keep it as long as the bare tar is kept."""
+    values = (bare, made.digest, made.media_type, made.size)
+    tx.execute("INSERT OR REPLACE INTO compressed VALUES (?, ?, ?, ?)", values)
+    references.add(tx, Node("blob", bare), [Node("blob", made.digest)])

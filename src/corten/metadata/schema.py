@@ -106,9 +106,20 @@ CREATE TABLE layers (
 ) STRICT;
 """
 
+# A bare tar that was pushed: what it became as gzip, kept for the next push.
+COMPRESSED = """
+CREATE TABLE compressed (
+    bare TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL
+) STRICT;
+"""
+
 MIGRATIONS = (
     Migration("core", CORE),
     Migration("images", IMAGES),
     Migration("networks", NETWORKS),
     Migration("layers", LAYERS),
+    Migration("compressed", COMPRESSED),
 )

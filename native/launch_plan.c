@@ -10,6 +10,8 @@ static bool area_fits(const struct plan *p, uint32_t data, uint32_t at, uint64_t
     return at >= data && at < p->size && at % 8 == 0 && count * width <= p->size - 1 - at;
 }
 
+/* Lists that overlap cannot pass: an offset that was made a pointer lies outside the plan, and the zero at a list's end is no
+ * offset, so no list can be changed through another one. */
 static bool texts_fit(struct plan *p, uint32_t data, uint32_t at, uint32_t count)
 {
     if (!area_fits(p, data, at, (uint64_t)count + 1, 8))
@@ -20,8 +22,7 @@ static bool texts_fit(struct plan *p, uint32_t data, uint32_t at, uint32_t count
             return false;
         list[i] = (uint64_t)(uintptr_t)((char *)p + list[i]);
     }
-    list[count] = 0;
-    return true;
+    return list[count] == 0;
 }
 
 static bool slots_fit(const struct plan *p, uint32_t data, uint32_t at, uint32_t count)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from corten.model.errors import CortenError
 from corten.plan import LaunchPlan, Step, ops
 from corten.plan.control import CHECKPOINT
 from corten.plan.flags import (
@@ -32,7 +33,10 @@ from tests.root.plans.controller import Launch
 NAMESPACES = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
 DOCKER_CAPS = 0xA80425FB
-APPLETS = "sh true false ls cat mount id hostname ps env pwd sleep touch readlink stat umask wc grep mkdir".split()  # noqa: SIM905
+APPLETS = (
+    *("sh", "true", "false", "ls", "cat", "mount", "id", "hostname", "ps", "env", "pwd", "sleep", "touch", "readlink"),
+    *("stat", "umask", "wc", "grep", "mkdir", "tty", "stty"),
+)
 MASKED = (
     "/proc/acpi",
     "/proc/kcore",
@@ -158,9 +162,11 @@ def run(plan: LaunchPlan, fds: Mapping[str, int] | None = None, **options: objec
             if message.kind == CHECKPOINT:
                 launch.go()
         return wait(launch)
+    except CortenError:
+        reap()
+        raise
     finally:
         launch.close()
-        reap()
 
 
 def wait(launch: Launch) -> int:

@@ -18,9 +18,24 @@ once it has been unpacked, a chain of `snapshots`. Its id is the digest of its c
 'sha256:…'
 """
 
+from corten.images.amend import amend
+from corten.images.commit import Authored
 from corten.images.image import Image
 from corten.images.images import Images
+from corten.images.listing import Step, Summary
 from corten.images.load import Loaded, Unpacked
 from corten.images.remove import Deleted, Untagged, User
 
-__all__ = ["Deleted", "Image", "Images", "Loaded", "Unpacked", "Untagged", "User"]
+__all__ = [
+    "Authored",
+    "Deleted",
+    "Image",
+    "Images",
+    "Loaded",
+    "Step",
+    "Summary",
+    "Unpacked",
+    "Untagged",
+    "User",
+    "amend",
+]

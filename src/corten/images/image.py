@@ -1,5 +1,8 @@
 """One image, as a value: its documents and what the engine knows about it."""
 
+import re
+from datetime import datetime
+
 import msgspec
 
 from corten.model.digest import Digest
@@ -41,6 +44,16 @@ class Image(msgspec.Struct, frozen=True):
         return sorted(name.familiar for name in self.names if name.digest)
 
     @property
+    def created_unix(self) -> float:
+        """When it was made, in Unix seconds; 0 where the config does not say."""
+        if not self.config.created:
+            return 0.0
+        try:
+            return datetime.fromisoformat(_to_microseconds(self.config.created)).timestamp()
+        except ValueError:
+            return 0.0
+
+    @property
     def chain(self) -> list[Digest]:
         """The chain IDs of its layers, the base first; the last one names the whole root filesystem."""
         return chain_ids(self.config.diff_ids)
@@ -48,3 +61,8 @@ class Image(msgspec.Struct, frozen=True):
     @property
     def layer_media_types(self) -> list[str]:
         return [layer.media_type for layer in self.manifest.value.layers]
+
+
+def _to_microseconds(text: str) -> str:
+    """Go writes nanoseconds, which Python does not read."""
+    return re.sub(r"(\.\d{6})\d+", r"\1", text)

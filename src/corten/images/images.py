@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from corten.content import Store
 from corten.images import lookup, records, unpack
+from corten.images.commit import Authored, commit, import_
 from corten.images.image import Image
+from corten.images.listing import Filters, Step, Summary, history, summaries
 from corten.images.load import Candidate, Loaded, Unpacked, load, record
+from corten.images.prune import prune
 from corten.images.pull import pull
 from corten.images.push import push
 from corten.images.remove import Deleted, Removed, Users, remove
@@ -21,7 +24,7 @@ from corten.model.digest import Digest
 from corten.model.document import Document
 from corten.model.errors import InvalidArgument, NotFound
 from corten.model.event import Event
-from corten.model.image import ImageConfig, chain_ids
+from corten.model.image import ImageConfig, RunConfig, chain_ids
 from corten.model.manifest import Manifest
 from corten.model.platform import Platform
 from corten.model.reference import Reference
@@ -139,11 +142,55 @@ class Images:
     def remove(self, text: str, *, force: bool = False, prune: bool = True) -> list[Removed]:
         """Remove a name or an image with Docker's rules; what nobody refers to afterwards goes as well."""
         removed, chain = remove(self._stores, text, self.users, force=force, prune=prune)
-        if any(isinstance(one, Deleted) for one in removed):
+        if chain:
             self.collect()
-            gone = [chain_id for chain_id in reversed(chain) if self._stores.snapshots.find(chain_id) is None]
-            removed += [Deleted(chain_id) for chain_id in gone]
-        return removed
+        return removed + self._layers_gone(chain)
+
+    def prune(self, filters: Filters) -> tuple[list[Removed], int]:
+        """Remove images without a name, or (``dangling=false``) without a user; and how many bytes that freed."""
+        pruned = prune(self._stores, self.users, filters)
+        freed = self.collect().size
+        return pruned.removed + self._layers_gone(pruned.chain_ids), freed
+
+    def _layers_gone(self, chain: Sequence[str]) -> list[Removed]:
+        return [Deleted(key) for key in reversed(dict.fromkeys(chain)) if self._stores.snapshots.find(key) is None]
+
+    def summaries(self, filters: Filters, *, everything: bool = False, shared_size: bool = False) -> list[Summary]:
+        """The images that pass, the newest first; `everything` shows those as well that are only steps to others."""
+        return summaries(self._stores, filters, everything=everything, shared_size=shared_size)
+
+    def history(self, text: str) -> list[Step]:
+        """How the image came to be, the newest step first."""
+        return history(self._stores, text)
+
+    def commit(
+        self,
+        base: Image | None,
+        snapshot: str,
+        run: RunConfig,
+        about: Authored,
+        *,
+        name: Reference | None = None,
+        hidden: frozenset[str] = frozenset(),
+    ) -> Digest:
+        """A new image: `base` and what the snapshot of a container changed on it; returns its id."""
+        id = commit(self._stores, base, snapshot, run, about, name=name, hidden=hidden)
+        self._sync_later()
+        return id
+
+    def import_(
+        self,
+        stream: Readable,
+        run: RunConfig,
+        about: Authored,
+        *,
+        name: Reference | None = None,
+        platform: Platform | None = None,
+    ) -> Digest:
+        """A new image of one layer, from a tar of a root filesystem; returns its id."""
+        id = import_(self._stores, stream, run, about, name=name, platform=platform)
+        self._sync_later()
+        return id
 
     def unpack(self, image: Image) -> str | None:
         """The snapshot that a container of this image stands on (None: an empty one); made if it is not there."""

@@ -88,14 +88,19 @@ def load(stores: Stores, stream: Readable) -> Iterator[Unpacked | Loaded]:
             yield Loaded(candidate.config.digest, name)
 
 
-def record(tx: Transaction, stores: Stores, candidate: Candidate, *, parent: Digest | None = None) -> Digest:
-    """Make the image and give it its names, in the caller's transaction."""
+def record(
+    tx: Transaction, stores: Stores, candidate: Candidate, *, parent: Digest | None = None, action: str = "load"
+) -> Digest:
+    """Make the image and give it its names, in the caller's transaction; `action` is what the events say.
+
+    A commit says nothing but the name it gave (``tag``): what happened, happened to the container.
+    """
     id = records.put(tx, stores, candidate.manifest, candidate.config, parent=parent)
     for name in candidate.names:
         records.name(tx, name, id)
-        tx.emit(Event("image", "load", id, {"name": name.familiar}))
-    if not candidate.names:
-        tx.emit(Event("image", "load", id, {"name": id}))
+        tx.emit(Event("image", action, id, {"name": name.familiar}))
+    if not candidate.names and action != "tag":
+        tx.emit(Event("image", action, id, {"name": id}))
     return id
 
 

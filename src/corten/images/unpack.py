@@ -24,7 +24,7 @@ from corten.model.image import ImageConfig, chain_ids
 from corten.model.manifest import Manifest
 from corten.snapshots import Kind
 
-__all__ = ["missing", "unpack"]
+__all__ = ["missing", "opened", "unpack"]
 
 NOTHING: Mapping[Digest, Arrival] = MappingProxyType({})
 
@@ -92,12 +92,13 @@ def _unpack_layer(
 def _apply(stores: Stores, layer: Descriptor, key: str, arrival: Arrival | None) -> layers.Applied:
     changes = stores.snapshots.changes(key)
     with ExitStack() as stack:
-        root_fd, *lower_fds = [_opened(stack, path) for path in (changes.path, *changes.lowers)]
+        root_fd, *lower_fds = [opened(stack, path) for path in (changes.path, *changes.lowers)]
         stream = stack.enter_context(_source(stores, layer, arrival))
         return layers.apply(stream, root_fd, form=changes.form, lower_fds=lower_fds, owners=os.geteuid() == 0)
 
 
-def _opened(stack: ExitStack, directory: Path) -> int:
+def opened(stack: ExitStack, directory: Path) -> int:
+    """A handle of the directory, closed when the stack unwinds."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     stack.callback(os.close, fd)
     return fd

@@ -27,13 +27,25 @@ def diff(
     root_fd: int, lower_fds: Sequence[int], form: Form, *, hidden: frozenset[str] = frozenset()
 ) -> Iterator[bytes]:
     """The changes as a layer, in pieces; deletions are ``.wh.`` names."""
-    found = changes(root_fd, lower_fds, form, hidden=hidden)
-    return _tar(root_fd, found)
+    return _gathered(_tar(root_fd, changes(root_fd, lower_fds, form, hidden=hidden)))
 
 
 def pack(root_fd: int, *, hidden: frozenset[str] = frozenset()) -> Iterator[bytes]:
     """The whole tree as a tar, in pieces (``docker export``)."""
-    return _tar(root_fd, (Change(path, Kind.ADDED) for path in _walk(root_fd) if path not in hidden))
+    return _gathered(_tar(root_fd, (Change(path, Kind.ADDED) for path in _walk(root_fd) if path not in hidden)))
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Few large pieces instead of many small ones: whoever writes them pays per piece."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
 
 
 def _walk(root_fd: int) -> Iterator[str]:

@@ -74,10 +74,10 @@ class MapSource:
     def _hash(self) -> None:
         self._digest = Digest.of(self._view)
 
-    def take(self, length: int) -> memoryview:
+    def take(self, length: int) -> bytes:
         start = self.position
         self.position = min(start + length, self._size)
-        return self._view[start : self.position]
+        return self._map[start : self.position]  # a copy: a view in some traceback would keep the map from closing
 
     def skip(self, length: int) -> None:
         self.position += length

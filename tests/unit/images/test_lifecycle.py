@@ -14,8 +14,8 @@ from corten.model.digest import Digest
 from corten.model.errors import Conflict, InvalidArgument, NotFound
 from corten.model.image import RunConfig
 from corten.model.reference import Reference
+from tests.image_rig import Rig
 from tests.images import Layer, config, docker_archive
-from tests.unit.images.test_load_save import Rig
 
 pytestmark = pytest.mark.root
 

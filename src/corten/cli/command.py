@@ -25,7 +25,6 @@ __all__ = ["GLOBAL_FLAGS", "main"]
 GLOBAL_FLAGS = (
     text("host", "H", "Address of the engine's socket: unix://PATH or tcp://HOST:PORT"),
     text("root", "", "Directory that holds everything of one engine; its socket is DIR/corten.sock"),
-    switch("debug", "D", "Show the trace of an error that is Corten's own fault"),
     switch("version", "v", "Print the version and end"),
 )
 
@@ -85,18 +84,14 @@ def _dispatch(argv: list[str]) -> int:
     session = Session(host=options.text("host"), root=options.text("root"), path=path)
     if not path:
         return _group(words)
-    try:
-        return call(index.load(path), session, path, rest)
-    except CortenError:
-        if options.on("debug"):
-            raise
-        raise
+    return call(index.load(path), session, path, rest)
 
 
 def call(command: Command, session: Session, path: str, words: list[str]) -> int:
     """Parse `words` by the command's table and run it."""
     try:
-        options, positional = parse(command.flags, words, interspersed=not command.stops)
+        given = ["--", *words] if command.passes_flags else words
+        options, positional = parse(command.flags, given, interspersed=not command.stops)
     except FlagError as error:
         raise Fault(
             f"{error}\n\nUsage:  {command.usage_line(path)}\n\nRun 'corten {path} --help' for more information", 125

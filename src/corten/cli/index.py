@@ -26,14 +26,69 @@ _ROWS = """
 container.run:RUN            container run, run
 container.run:CREATE         container create, create
 container.ps:PS              container ls, container list, container ps, ps
+container.start:START        container start, start
+container.start:ATTACH       container attach, attach
+container.exec:EXEC          container exec, exec
+container.logs:LOGS          container logs, logs
+container.lifecycle:STOP     container stop, stop
+container.lifecycle:RESTART  container restart, restart
+container.lifecycle:KILL     container kill, kill
+container.lifecycle:PAUSE    container pause, pause
+container.lifecycle:UNPAUSE  container unpause, unpause
+container.lifecycle:WAIT     container wait, wait
+container.lifecycle:RM       container rm, container remove, rm
+container.lifecycle:RENAME   container rename, rename
+container.lifecycle:PRUNE    container prune
+container.inspect:CONTAINER  container inspect
+container.processes:TOP      container top, top
+container.stats:STATS        container stats, stats
+container.copy:CP            container cp, cp
+container.changes:DIFF       container diff, diff
+container.changes:EXPORT     container export, export
+container.changes:COMMIT     container commit, commit
+container.update:UPDATE      container update, update
+container.port:PORT          container port, port
 image.ls:LS                  image ls, image list, images
 image.ls:HISTORY             image history, history
+image.rm:RM                  image rm, image remove, rmi
+image.rm:PRUNE               image prune
+image.rm:TAG                 image tag, tag
+image.archive:SAVE           image save, save
+image.archive:LOAD           image load, load
+image.archive:IMPORT         image import, import
+image.inspect:IMAGE          image inspect
 image.registry:PULL          image pull, pull
 image.registry:PUSH          image push, push
 image.registry:SEARCH        search
 image.login:LOGIN            login
 image.login:LOGOUT           logout
+image.build:BUILD            image build, build, builder build
+image.build:PRUNE            builder prune
+image.bootstrap:BOOTSTRAP    image bootstrap
+network.ls:LS                network ls, network list
+network.create:CREATE        network create
+network.connect:CONNECT      network connect
+network.connect:DISCONNECT   network disconnect
+network.rm:RM                network rm, network remove
+network.rm:PRUNE             network prune
+network.inspect:NETWORK      network inspect
+volume.ls:LS                 volume ls, volume list
+volume.create:CREATE         volume create
+volume.rm:RM                 volume rm, volume remove
+volume.rm:PRUNE              volume prune
+volume.inspect:VOLUME        volume inspect
+system.inspect:INSPECT       inspect
 system.version:VERSION       version
+system.info:INFO             system info, info
+system.df:DF                 system df
+system.events:EVENTS         system events, events
+system.prune:PRUNE           system prune
+system.reset:RESET           system reset
+system.serve:SERVE           serve
+system.runtime:RUNTIME       runtime
+system.doctor:DOCTOR         doctor
+system.completion:COMPLETION completion
+system.completion:COMPLETE   __complete
 """
 
 

@@ -11,15 +11,17 @@ from os import environ, getuid, isatty
 
 from corten.cli.table import Fault
 from corten.client.address import Address, root_socket, system_socket
-from corten.client.connection import Connection
+from corten.client.codec import loads
+from corten.client.connection import Connection, EngineError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from corten.client.connection import Query, Response, Stream
 
-__all__ = ["Session"]
+__all__ = ["Outcome", "Session", "report"]
 
 
 class Session:
@@ -82,9 +84,31 @@ class Session:
     def get(self, path: str, query: Query | None = None) -> Any:
         return self.engine.request("GET", path, query=query).json()
 
+    def text(self, path: str, query: Query | None = None) -> str:
+        """The answer as the JSON text it is, for showing it unchanged."""
+        return self.engine.request("GET", path, query=query).check().read().decode("utf-8", "surrogateescape")
+
     def post(self, path: str, query: Query | None = None, body: object = None) -> Response:
         """POST and check; the caller reads the answer or says `.done()`."""
         return self.engine.request("POST", path, query=query, body=body).check()
+
+    def delete(self, path: str, query: Query | None = None) -> Response:
+        return self.engine.request("DELETE", path, query=query).check()
+
+    def for_each(
+        self, names: list[str], ask: Callable[[Connection, str], str], *, at_once: int = 1
+    ) -> Iterator[Outcome]:
+        """Ask the engine about each name and yield the outcomes in order.
+
+        `ask` sends a request for a name and returns its method; up to `at_once` are under way together, each on a
+        connection of its own, so that stopping ten containers takes no longer than stopping one.
+        """
+        for start in range(0, len(names), at_once):
+            batch = names[start : start + at_once]
+            connections = [self.engine if at_once == 1 or len(batch) == 1 else self.dial() for _ in batch]
+            methods = [ask(connection, name) for connection, name in zip(connections, batch, strict=True)]
+            for name, connection, method in zip(batch, connections, methods, strict=True):
+                yield _outcome(name, connection, method)
 
     def hijack(self, path: str, query: Query | None = None, body: object = None) -> Stream:
         return self.dial().hijack(path, query=query, body=body)
@@ -114,6 +138,31 @@ class Session:
         sys.stdout.write(f"{question} [y/N] ")
         sys.stdout.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+class Outcome:
+    """What became of one name among several: the answer, or the error in its place."""
+
+    __slots__ = ("answer", "error", "name")
+
+    def __init__(self, name: str, answer: Any, error: EngineError | None) -> None:
+        self.name = name
+        self.answer = answer
+        self.error = error
+
+
+def _outcome(name: str, connection: Connection, method: str) -> Outcome:
+    try:
+        answer = connection.answer(method).check()
+        body = answer.read()
+    except EngineError as error:
+        return Outcome(name, None, error)
+    return Outcome(name, loads(body) if body.strip() else None, None)
+
+
+def report(error: EngineError) -> str:
+    """An engine's error as a line of ours, with its remedy when it has one."""
+    return f"Error response from daemon: {error.message}" + (f"\nhint: {error.hint}" if error.hint else "")
 
 
 def _nobody_listens(error: OSError) -> bool:

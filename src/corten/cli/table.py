@@ -35,10 +35,24 @@ class Command:
 
     `usage` is what follows the command's path in its usage line; `least` and `most` bound the positional words.
     `run(session, options, words)` does it and returns the exit status. `paths` are all the paths it answers to,
-    the one that documentation prefers first. With `stops` the first positional ends the flags.
+    the one that documentation prefers first. With `stops` the first positional ends the flags; with `passes_flags`
+    even those before it are left to whoever `run` hands the words to.
     """
 
-    __slots__ = ("about", "completes", "flags", "least", "more", "most", "paths", "run", "stops", "summary", "usage")
+    __slots__ = (
+        "about",
+        "completes",
+        "flags",
+        "least",
+        "more",
+        "most",
+        "passes_flags",
+        "paths",
+        "run",
+        "stops",
+        "summary",
+        "usage",
+    )
 
     def __init__(
         self,
@@ -51,6 +65,7 @@ class Command:
         least: int = 0,
         most: int = 0,
         stops: bool = False,
+        passes_flags: bool = False,
         about: str = "",
         more: str = "",
         completes: str = "",
@@ -63,6 +78,7 @@ class Command:
         self.least = least
         self.most = most
         self.stops = stops
+        self.passes_flags = passes_flags
         self.about = about or summary
         self.more = more
         self.completes = completes

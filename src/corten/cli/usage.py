@@ -54,7 +54,7 @@ def _is_main_name(path: str) -> bool:
 def _root_page() -> str:
     from corten.cli.command import GLOBAL_FLAGS
 
-    alone = {path: path for path in index.PATHS if " " not in path}
+    alone = {path: path for path in index.PATHS if " " not in path and not path.startswith("__")}
     sections = [
         ("Common Commands", {name: name for name in _COMMON}),
         ("Corten's Own Commands", {name: name for name in _OWN}),

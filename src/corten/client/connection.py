@@ -92,8 +92,25 @@ class Connection:
 
         `body` is bytes, an iterable of bytes (sent in chunks as it comes), or a value sent as JSON.
         """
-        sock = self._send(method, path, query, body, headers or {})
-        response = _read_head(self, sock, method)
+        self.send(method, path, query=query, body=body, headers=headers)
+        return self.answer(method)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send one request; `answer` reads what comes back, whenever the caller is ready to wait for it."""
+        self._send(method, path, query, body, headers or {})
+
+    def answer(self, method: str) -> Response:
+        """The head of the answer to the request that was sent."""
+        assert self._socket is not None
+        response = _read_head(self, self._socket, method)
         if response.closes:
             self._socket = None
         return response

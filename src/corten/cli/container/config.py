@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Part = dict[str, Any]
 
-__all__ = ["create_body"]
+__all__ = ["create_body", "file_variables", "restart_policy"]
 
 _WINDOWS_ONLY = ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")
 
@@ -120,11 +120,14 @@ def _process(options: Options, image: str, command: list[str]) -> Part:
 
 
 def _environment(options: Options) -> list[str]:
-    variables = [
-        line for path in options.texts("env-file") for line in _lines(path, "env-file", "environment variable")
-    ]
-    filled = [f"{name}={environ[name]}" if "=" not in name and name in environ else name for name in variables]
-    return [name for name in filled if "=" in name] + options.texts("env")
+    return file_variables(options) + options.texts("env")
+
+
+def file_variables(options: Options) -> list[str]:
+    """The variables of `--env-file`; a bare name takes our own value, and none when we have none."""
+    lines = [line for path in options.texts("env-file") for line in _lines(path, "env-file", "environment variable")]
+    filled = [f"{name}={environ[name]}" if "=" not in name and name in environ else name for name in lines]
+    return [variable for variable in filled if "=" in variable]
 
 
 def _identity(options: Options) -> Part:
@@ -314,7 +317,7 @@ def _profile(path: str) -> str:
 
 
 def _life(options: Options) -> Part:
-    policy = _restart(options.text("restart"))
+    policy = restart_policy(options.text("restart"))
     if options.on("rm") and policy["Name"] not in ("", "no"):
         raise Fault("conflicting options: cannot specify both --restart and --rm")
     driver, settings = options.text("log-driver"), values.pairs(options.texts("log-opt"))
@@ -337,7 +340,8 @@ def _life(options: Options) -> Part:
     return part
 
 
-def _restart(text: str) -> Part:
+def restart_policy(text: str) -> Part:
+    """`on-failure:3` as the API takes it."""
     name, mark, count = text.partition(":")
     if mark and not name:
         raise Fault("invalid restart policy format: no policy provided before colon")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from corten.cli.flags import number, quoted, switch, text, texts
 from corten.cli.human import ago, local_time, short_id, shortened, size
+from corten.cli.image.names import familiar
 from corten.cli.listing import Listing, format_asks_for
 from corten.cli.table import Command
 from corten.cli.values import filter_pair, filters
@@ -45,14 +46,6 @@ def _image(row: Any, *, full: bool) -> str:
     if short_id(row.get("ImageID") or "") == short_id(image):
         return short_id(image)
     return familiar(image.partition("@")[0])
-
-
-def familiar(name: str) -> str:
-    """An image's name as people write it: without the default registry and its `library/`."""
-    for prefix in ("docker.io/library/", "docker.io/", "index.docker.io/library/", "index.docker.io/"):
-        if name.startswith(prefix):
-            return name[len(prefix) :]
-    return name
 
 
 def _size(row: Any) -> str:

@@ -10,6 +10,7 @@ import os
 import sys
 
 from corten.cli.flags import switch, text
+from corten.cli.image.names import HUB
 from corten.cli.settings import config_path, read_config
 from corten.cli.table import Command, Fault
 
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from corten.cli.flags import Options
     from corten.cli.session import Session
 
-__all__ = ["LOGIN", "LOGOUT", "auth_header"]
-
-HUB = "https://index.docker.io/v1/"
+__all__ = ["LOGIN", "LOGOUT", "all_logins_header", "auth_header"]
 
 
 def auth_header(server: str) -> str:
@@ -32,6 +31,17 @@ def auth_header(server: str) -> str:
     from corten.wire.codec import dumps
 
     return urlsafe_b64encode(dumps(_login_at(server)).encode()).decode()
+
+
+def all_logins_header() -> str:
+    """What `X-Registry-Config` says: base64url of every login we keep, by registry."""
+    from base64 import urlsafe_b64encode
+
+    from corten.client.codec import dumps
+
+    config = read_config()
+    servers = {*(config.get("auths") or {}), *(config.get("credHelpers") or {})}
+    return urlsafe_b64encode(dumps({server: _login_at(server) for server in sorted(servers)}).encode()).decode()
 
 
 def _login_at(server: str) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from corten.cli.container.ps import FORMAT, familiar
+from corten.cli.container.ps import FORMAT
 from corten.cli.flags import switch, text, texts
 from corten.cli.human import ago, local_time, short_id, shortened, size
+from corten.cli.image.names import familiar
 from corten.cli.listing import Listing
 from corten.cli.table import Command
 from corten.cli.values import filter_pair, filters

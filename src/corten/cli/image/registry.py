@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from corten.cli.container.ps import FORMAT, familiar
+from corten.cli.container.ps import FORMAT
 from corten.cli.flags import number, switch, text, texts
 from corten.cli.human import shortened
 from corten.cli.image.ls import platform_object
+from corten.cli.image.names import canonical, registry_of, split_reference
 from corten.cli.listing import Listing
 from corten.cli.progress import show_progress
 from corten.cli.table import Command, Fault
@@ -18,31 +19,7 @@ if TYPE_CHECKING:
     from corten.cli.flags import Options
     from corten.cli.session import Session
 
-__all__ = ["PULL", "PUSH", "SEARCH", "canonical", "pull_image", "split_reference"]
-
-
-def split_reference(name: str) -> tuple[str, str]:
-    """The repository and the tag or digest of an image's name; an empty second part when it has none."""
-    repository, mark, digest = name.partition("@")
-    if mark:
-        return (repository.rpartition(":")[0] if ":" in repository.rpartition("/")[2] else repository), digest
-    head, mark, tag = name.rpartition(":")
-    return (head, tag) if mark and "/" not in tag else (name, "")
-
-
-def registry_of(name: str) -> str:
-    """The registry that an image's name belongs to; Docker Hub's key when it names none."""
-    first, mark, _ = name.partition("/")
-    is_host = mark and ("." in first or ":" in first or first == "localhost")
-    return first if is_host and first not in ("docker.io", "index.docker.io") else "https://index.docker.io/v1/"
-
-
-def canonical(name: str) -> str:
-    """The full name, registry and all, as progress reports show it."""
-    if registry_of(name) != "https://index.docker.io/v1/":
-        return name
-    plain = familiar(name)
-    return f"docker.io/{plain}" if "/" in plain else f"docker.io/library/{plain}"
+__all__ = ["PULL", "PUSH", "SEARCH", "pull_image"]
 
 
 def _auth(name: str) -> dict[str, str]:

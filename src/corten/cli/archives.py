@@ -27,18 +27,18 @@ def output_fault(session: Session, path: str, verb: str) -> str:
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
         return f"failed to {verb}: invalid output path: stat {directory}: no such file or directory"
-    if os.path.exists(path) and not os.path.isfile(path) and path != "/dev/null":
-        kind = "directory" if os.path.isdir(path) else "a device"
-        return f'failed to {verb}: invalid output path: "{path}" must be a regular file, it is {kind}'
+    if os.path.isdir(path):
+        return f"failed to {verb}: cannot write to a directory"
+    if os.path.exists(path) and not os.path.isfile(path):
+        return f"failed to {verb}: cannot write to a character device file"
     return ""
 
 
 def write_output(chunks: Iterable[bytes], path: str) -> None:
     """Write to `path` in one step - a file that is there is whole - or to stdout."""
-    if not path or (os.path.exists(path) and not os.path.isfile(path)):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC) if path else 1
+    if not path:
         for chunk in chunks:
-            write_all(descriptor, chunk)
+            write_all(1, chunk)
         return
     fresh = f"{path}.{os.getpid()}.tmp"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -114,14 +114,14 @@ class _Struct(dict):  # type: ignore[type-arg]
         return typed(_OMITTED[name], name)
 
 
-def print_one(form: str, document: Any, *, kind: str) -> None:
+def print_one(form: str, document: Any, *, kind: str, name: str = "") -> None:
     """Print one thing by a template; Fault in Docker's words when it fails."""
     from corten.cli.template import Template, TemplateError
 
     try:
-        template = Template(form)
+        template = Template(form, name)
     except TemplateError as error:
-        raise Fault(f"template parsing error: {error}") from None
+        raise Fault(f"template parsing error: {error}", 64) from None
     try:
         sys.stdout.write(template.render(typed(document), strict=True) + "\n")
     except TemplateError as error:

@@ -65,7 +65,7 @@ class Packing:
             yield from self._content(file.fileno(), info.size)
 
     def _content(self, descriptor: int, size: int) -> Iterator[bytes]:
-        """Exactly the bytes that the header promised: a file that shrinks meanwhile is filled, one that grows is cut."""
+        """Exactly the bytes that the header promised, whether the file shrinks or grows meanwhile."""
         left = size
         while left:
             data = os.read(descriptor, min(_CHUNK, left)) or b"\0" * min(_CHUNK, left)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["flag_lines", "page"]
 
 _COMMON = ("run", "exec", "ps", "build", "pull", "push", "images", "login", "logout", "search", "version", "info")
-_OWN = ("doctor", "serve", "runtime", "completion")
+_OWN = ("serve", "runtime", "completion")
 
 
 def page(topic: str) -> str | None:

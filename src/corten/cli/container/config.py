@@ -125,13 +125,13 @@ def _environment(options: Options) -> list[str]:
 
 def file_variables(options: Options) -> list[str]:
     """The variables of `--env-file`; a bare name takes our own value, and none when we have none."""
-    lines = [line for path in options.texts("env-file") for line in _lines(path, "env-file", "environment variable")]
+    lines = [line for path in options.texts("env-file") for line in _lines(path)]
     filled = [f"{name}={environ[name]}" if "=" not in name and name in environ else name for name in lines]
     return [variable for variable in filled if "=" in variable]
 
 
 def _identity(options: Options) -> Part:
-    labels = [line for path in options.texts("label-file") for line in _lines(path, "label-file", "label")]
+    labels = [line for path in options.texts("label-file") for line in _lines(path)]
     return {
         "Hostname": options.text("hostname"),
         "Domainname": options.text("domainname"),
@@ -139,28 +139,27 @@ def _identity(options: Options) -> Part:
     }
 
 
-def _lines(path: str, flag: str, noun: str) -> list[str]:
+def _lines(path: str) -> list[str]:
     """The `KEY=value` lines of a file; empty lines and comments do not count."""
     try:
         with open(path, "rb") as file:
             content = file.read().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
-        raise Fault(f"--{flag}: open {path}: {(error.strerror or '').lower()}") from None
+        raise Fault(f"open {path}: {(error.strerror or '').lower()}") from None
     found: list[str] = []
     for number, raw in enumerate(content.split(b"\n"), 1):
         try:
             line = raw.decode("utf-8").rstrip("\r").lstrip(" \t")
         except UnicodeDecodeError:
-            raise Fault(
-                f"--{flag}: invalid {noun} file ({path}): invalid utf8 bytes at line {number}: {raw!r}"
-            ) from None
+            shown = " ".join(map(str, raw))
+            raise Fault(f"invalid env file ({path}): invalid utf8 bytes at line {number}: [{shown}]") from None
         if not line or line.startswith("#"):
             continue
         key, mark, value = line.partition("=")
         if not key:
-            raise Fault(f"--{flag}: invalid {noun} file ({path}): no variable name on line '{line}'")
+            raise Fault(f"invalid env file ({path}): no variable name on line '{line}'")
         if any(space in key for space in " \t"):
-            raise Fault(f"--{flag}: invalid {noun} file ({path}): variable '{key}' contains whitespaces")
+            raise Fault(f"invalid env file ({path}): variable '{key}' contains whitespaces")
         found.append(f"{key}={value}" if mark else key)
     return found
 
@@ -294,7 +293,7 @@ def _security(items: list[str]) -> tuple[list[str], list[str] | None]:
         if not mark and key != "no-new-privileges":
             key, mark, setting = item.partition(":")
         if (not mark or not setting) and key != "no-new-privileges":
-            raise Fault(f"invalid --security-opt: {quoted(item)}")
+            raise Fault(f"Invalid --security-opt: {quoted(item)}")
         if item == "systempaths=unconfined":
             paths = []
         elif key == "seccomp" and setting not in ("unconfined", "builtin"):

@@ -96,7 +96,7 @@ def _landing(source: str, target: str, *, is_directory: bool) -> tuple[str, str]
         return os.path.basename(os.path.normpath(source)) or "", target
     if os.path.lexists(target):
         if is_directory:
-            raise Fault(f"cannot copy directory to a file: {target}")
+            raise Fault("cannot copy directory")
         if target.endswith("/"):
             raise Fault(f"not a directory: {target}")
     elif not is_directory and target.endswith("/"):
@@ -156,7 +156,7 @@ def _packing(options: Options, source: str, target: str, found: Any, *, is_direc
     if is_directory:
         return path, "" if is_tree and ending == "." else os.path.basename(os.path.abspath(source)), target
     if found is not None and is_tree:
-        raise Fault(f"cannot copy directory to a file: {target}")
+        raise Fault("cannot copy directory")
     if target.endswith("/") and not is_tree:
         raise Fault(
             f"destination directory does not exist: {target}" if found is None else f"not a directory: {target}"

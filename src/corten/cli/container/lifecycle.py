@@ -1,4 +1,4 @@
-"""The verbs that move containers from one state to the next: stop, restart, kill, pause, unpause, wait, rm, rename, prune.
+"""The verbs that move containers from one state to the next: stop, restart, kill, pause, wait, rm, rename, prune.
 
 Each takes many names, does what it can, prints the names it did and then why it could not do the others.
 """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["PORT"]
 
 
-def _run(session: Session, _: Options, words: list[str]) -> int:
+def _run(session: Session, _options: Options, words: list[str]) -> int:
     ports = session.get(f"/containers/{words[0]}/json")["NetworkSettings"].get("Ports") or {}
     if len(words) == 1:
         for port in sorted(ports, key=_order):

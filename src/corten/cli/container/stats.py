@@ -56,7 +56,7 @@ class Usage:
         return used / passed * cpus * 100 if used > 0 and passed > 0 else 0.0
 
     def memory(self) -> int:
-        """Bytes, without the page cache that is easily had back: `inactive_file`, under the name of each cgroup version."""
+        """Bytes, without the page cache that is easily had back: `inactive_file`, as v1 and v2 call it."""
         stats = self.sample.get("memory_stats") or {}
         detail, used = stats.get("stats") or {}, int(stats.get("usage", 0))
         for key in ("total_inactive_file", "inactive_file"):

@@ -124,10 +124,8 @@ class _Context:
         if not os.path.exists(path) and os.path.exists(os.path.join(self._root, path)):
             path = os.path.join(self._root, path)
         if not os.path.exists(path):
-            raise Fault(
-                f"unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat {os.path.abspath(path)}: "
-                "no such file or directory"
-            )
+            missing = f"lstat {os.path.abspath(path)}: no such file or directory"
+            raise Fault(f"unable to prepare context: unable to evaluate symlinks in Dockerfile path: {missing}")
         self._path = os.path.realpath(path)
         inside = os.path.relpath(self._path, self._root)
         return _OUTSIDE_DOCKERFILE if inside.startswith("..") else inside

@@ -167,7 +167,8 @@ def _created_at(when: int) -> str:
 
 def _history(session: Session, options: Options, words: list[str]) -> int:
     rows = session.get(f"/images/{words[0]}/history", {"platform": platform_object(options.text("platform"))})
-    shown = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"]
+    created = "CreatedSince" if options.on("human") else "CreatedAt"
+    shown = ["ID", created, "CreatedBy", "Size", "Comment"]
     listed = _history_listing(full=options.on("no-trunc"), human=options.on("human"))
     listed.print(rows, shown, form=options.text("format"), quiet="ID" if options.on("quiet") else "")
     return 0

@@ -20,6 +20,7 @@ __all__ = ["CREATE"]
 def _run(session: Session, options: Options, words: list[str]) -> int:
     body: dict[str, Any] = {
         "Name": words[0],
+        "CheckDuplicate": True,
         "Driver": options.text("driver"),
         "Options": pairs(options.texts("opt")),
         "IPAM": {

@@ -20,8 +20,10 @@ __all__ = ["COMPLETE", "COMPLETION", "candidates"]
 
 _BASH = """_corten() {
     local IFS=$'\\n'
-    COMPREPLY=($(compgen -W "$(corten __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1)" -- "${COMP_WORDS[COMP_CWORD]}"))
-    [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+    local last="${COMP_WORDS[COMP_CWORD]}"
+    local found="$(corten __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1)"
+    COMPREPLY=($(compgen -W "$found" -- "$last"))
+    [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "$last"))
 }
 complete -F _corten corten
 """

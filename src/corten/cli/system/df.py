@@ -118,10 +118,12 @@ def _parts(df: Any) -> tuple[tuple[str, str, Listing, list[str], list[Any]], ...
         ("Images", "Images space usage:", image_listing(full=False),
          ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"], list(images)),
         ("Containers", "Containers space usage:", _sized_containers(),
-         ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"], df.get("Containers") or []),
+         ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"],
+         df.get("Containers") or []),
         ("Volumes", "Local Volumes space usage:", volume_listing(), ["Name", "Links", "Size"], df.get("Volumes") or []),
         ("BuildCache", f"Build cache usage: {size(_cache(df).size)}", _CACHE,
-         ["ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "UsageCount", "Shared"], df.get("BuildCache") or []),
+         ["ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "UsageCount", "Shared"],
+         df.get("BuildCache") or []),
     )  # fmt: skip
 
 

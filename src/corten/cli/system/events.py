@@ -8,7 +8,6 @@ import time
 from corten.cli.container.logs import moment_option
 from corten.cli.flags import text, texts
 from corten.cli.human import zone
-from corten.cli.system.version import DETAIL_FORMAT
 from corten.cli.table import Command, Fault
 from corten.cli.values import filter_pair, filters
 
@@ -79,7 +78,7 @@ EVENTS = Command(
         texts(
             "filter", "f", "Only those that meet a condition, such as type=container", kind="filter", read=filter_pair
         ),
-        DETAIL_FORMAT,
+        text("format", "", "Print each by a Go template; `json` prints JSON"),
         text("since", "", "From this time on, what has happened already included"),
         text("until", "", "End at this time"),
     ),

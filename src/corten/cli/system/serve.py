@@ -37,8 +37,9 @@ SERVE = Command(
     "Be the engine, in the foreground",
     _run,
     about=(
-        "Be the engine of a root, in the foreground. Commands start one in the background when they find none, so this\n"
-        "is for service managers (it speaks LISTEN_FDS and sd_notify) and for watching its log."
+        "Be the engine of a root, in the foreground. Commands start one in the background when they\n"
+        "find none, so this is for service managers (it speaks LISTEN_FDS and sd_notify) and for\n"
+        "watching its log."
     ),
     flags=(
         switch("background", "", "Detach from the terminal and leave when idle", hidden=True),

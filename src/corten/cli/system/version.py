@@ -106,7 +106,7 @@ def _run(session: Session, options: Options, _: list[str]) -> int:
     elif form:
         from corten.cli.inspection import print_one
 
-        print_one(form, {"Client": client, "Server": server}, kind="command.versionInfo")
+        print_one(form, {"Client": client, "Server": server}, kind="system.versionInfo", name="version")
     else:
         _print(client, server, session)
     if failure is not None:

@@ -30,16 +30,17 @@ __all__ = ["Absent", "GoMap", "NilList", "NilMap", "Template", "TemplateError"]
 class Template:
     """A parsed template; TemplateError when the text is none."""
 
-    def __init__(self, text: str) -> None:
-        self._root, self._named = parse(text, frozenset(FUNCTIONS))
+    def __init__(self, text: str, name: str = "") -> None:
+        self._name = name
+        self._root, self._named = parse(text, frozenset(FUNCTIONS), name)
 
     def render(self, value: Any, *, strict: bool = False) -> str:
         """The text for one value. With `strict` a key that a map lacks is an error, else it prints `<no value>`."""
-        return Evaluation(FUNCTIONS, self._named, strict=strict).run(self._root, value)
+        return Evaluation(FUNCTIONS, self._named, strict=strict, name=self._name).run(self._root, value)
 
     def render_header(self, titles: dict[str, str]) -> str:
         """The heading of a table: each field becomes its title, and no function changes it."""
-        return Evaluation(HEADER_FUNCTIONS, self._named, strict=False).run(self._root, _Header(titles))
+        return Evaluation(HEADER_FUNCTIONS, self._named, strict=False, name=self._name).run(self._root, _Header(titles))
 
     def fields(self) -> set[str]:
         """The names of the fields that the template mentions, wherever they stand."""
@@ -52,10 +53,8 @@ class Template:
         """
         for field in self._root.mentioned():
             if not knows(field.names[0]):
-                raise TemplateError(
-                    f'template: :{field.line}:{field.column}: executing "" at <{field.text()}>: '
-                    f"can't evaluate field {field.names[0]} in type {kind}"
-                )
+                where = f'{self._name}:{field.line}:{field.column}: executing "{self._name}" at <{field.text()}>'
+                raise TemplateError(f"template: {where}: can't evaluate field {field.names[0]} in type {kind}")
 
 
 class _Header:

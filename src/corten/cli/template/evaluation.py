@@ -29,14 +29,14 @@ class _Jump(Exception):
 class Evaluation:
     """One execution: the text so far, the variables in scope."""
 
-    def __init__(self, functions: Table, named: dict[str, nodes.Node], *, strict: bool) -> None:
+    def __init__(self, functions: Table, named: dict[str, nodes.Node], *, strict: bool, name: str) -> None:
         self._functions = functions
         self._named = named
         self._strict = strict
         self._out: list[str] = []
         self._variables: list[tuple[str, Any]] = []
         self._depth = 0
-        self._name = ""
+        self._name = self._template = name
 
     def run(self, root: nodes.Node, value: Any) -> str:
         self._variables = [("$", value)]
@@ -45,7 +45,9 @@ class Evaluation:
 
     def _fail(self, node: nodes.Node, reason: str) -> TemplateError:
         where = f"{node.line}:{node.column}"
-        return TemplateError(f'template: :{where}: executing "{self._name}" at <{node.text()}>: {reason}')
+        return TemplateError(
+            f'template: {self._template}:{where}: executing "{self._name}" at <{node.text()}>: {reason}'
+        )
 
     # Nodes that write
 

@@ -12,12 +12,15 @@ _KEYWORDS = frozenset(("if", "with", "range", "end", "else", "define", "template
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 
 
-def parse(text: str, functions: frozenset[str]) -> tuple[nodes.Sequence, dict[str, nodes.Node]]:
+def parse(text: str, functions: frozenset[str], name: str = "") -> tuple[nodes.Sequence, dict[str, nodes.Node]]:
     """The nodes of `text` and of the templates it defines by name; TemplateError in Go's words."""
-    parser = _Parser(text, functions)
-    root, stop = parser.sequence()
-    if stop is not None:
-        raise parser.error(f"unexpected {{{{{stop.text}}}}}", stop)
+    try:
+        parser = _Parser(text, functions)
+        root, stop = parser.sequence()
+        if stop is not None:
+            raise parser.error(f"unexpected {{{{{stop.text}}}}}", stop)
+    except TemplateError as error:
+        raise TemplateError(str(error).replace("template: ", f"template: {name}", 1)) from None
     return root, parser.named
 
 

@@ -3,6 +3,8 @@
     names ──image──► images ──(refs)──► blobs, snapshots        a name (docker.io/library/x:tag) points at an image
     refs   (src_kind, src_id) ──► (dst_kind, dst_id)            who keeps whom; what no root reaches is collected
     leases id, expires_ns                                       a root with an end, for work in progress
+    containers id, name, record, state                          what was asked, and how it goes (not: what lives)
+    volumes name, labels, options                               refs: a container keeps image, snapshot and volumes
     events number, time_ns, type, action, actor, attributes     the outbox: written with what it tells about
 
 A migration is never edited once it has landed: append the next one, at the end. Each runs in one transaction,
@@ -116,10 +118,31 @@ CREATE TABLE compressed (
 ) STRICT;
 """
 
+# What was asked is one JSON document; what is queried or changes often has a column. A container has a name for
+# itself alone.
+CONTAINERS = """
+CREATE TABLE containers (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_ns INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    state TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE volumes (
+    name TEXT PRIMARY KEY,
+    created_ns INTEGER NOT NULL,
+    anonymous INTEGER NOT NULL,
+    labels TEXT NOT NULL,
+    options TEXT NOT NULL
+) STRICT;
+"""
+
 MIGRATIONS = (
     Migration("core", CORE),
     Migration("images", IMAGES),
     Migration("networks", NETWORKS),
     Migration("layers", LAYERS),
     Migration("compressed", COMPRESSED),
+    Migration("containers", CONTAINERS),
 )

@@ -22,6 +22,7 @@ __all__ = [
     "INIT_PATH",
     "Option",
     "annotations",
+    "apparmor",
     "bind",
     "build",
     "capabilities",
@@ -123,6 +124,10 @@ def capabilities(names: Iterable[str], *, ambient: Iterable[str] = ()) -> Option
 
 def no_new_privileges() -> Option:
     return lambda spec: section(spec, "process").update(noNewPrivileges=True)
+
+
+def apparmor(profile: str) -> Option:
+    return lambda spec: section(spec, "process").update(apparmorProfile=profile)
 
 
 def oom_score(adjustment: int) -> Option:

@@ -5,11 +5,19 @@ Each family is one function; a new table is one more line in FAMILIES.
 
 from collections.abc import Callable
 
+from corten.plan.catalog import OPERATIONS
+
 __all__ = ["declared"]
 
 Sections = dict[str, set[str]]
 
-FAMILIES: dict[str, Callable[[], Sections]] = {}
+
+def plan() -> Sections:
+    """The opcode table: what C executes. What the controller does is claimed where it is done."""
+    return {"ops": {name for name, operation in OPERATIONS.items() if operation.actors != ("controller",)}}
+
+
+FAMILIES: dict[str, Callable[[], Sections]] = {"plan": plan}
 
 
 def declared() -> dict[tuple[str, str], set[str]]:

@@ -115,19 +115,20 @@ def test_a_reused_process_id_is_refused(rootfs: Path) -> None:
     assert "no such process" in refused(container(rootfs, "true", host=[stale])).message
 
 
-def test_a_checkpoint_carries_the_network_namespace_and_a_socket_in_it(rootfs: Path) -> None:
+def test_a_checkpoint_carries_the_network_namespace_and_sockets_in_it(rootfs: Path) -> None:
     steps = [
         ops.ns_handle("net", slot="net", actor="child"),
         ops.netlink_socket(fl.NETLINK_ROUTE, slot="netlink", actor="child"),
-        ops.checkpoint("network", ("net", "netlink"), actor="child"),
+        ops.inet_socket(socket.SOCK_DGRAM, slot="udp"),
+        ops.checkpoint("network", ("net", "netlink", "udp"), actor="child"),
     ]
     launch = Launch(container(rootfs, "true", early=steps))
     for message, fds in launch.events():
         if message.text == "network":
-            namespace, netlink = fds
-            inside = fcntl.ioctl(netlink, SIOCGSKNS)
-            assert os.fstat(namespace).st_ino == os.fstat(inside).st_ino != os.stat("/proc/self/ns/net").st_ino
-            for fd in (*fds, inside):
+            homes = [fcntl.ioctl(fd, SIOCGSKNS) for fd in fds[1:]]
+            assert {os.fstat(fd).st_ino for fd in (*homes, fds[0])} == {os.stat(f"/proc/{launch.pid}/ns/net").st_ino}
+            assert os.fstat(fds[0]).st_ino != os.stat("/proc/self/ns/net").st_ino
+            for fd in (*fds, *homes):
                 os.close(fd)
         if message.kind == CHECKPOINT:
             launch.go()

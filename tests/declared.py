@@ -5,6 +5,7 @@ Each family is one function; a new table is one more line in FAMILIES.
 
 from collections.abc import Callable
 
+from corten.network import options
 from corten.plan.catalog import OPERATIONS
 
 __all__ = ["declared"]
@@ -17,7 +18,12 @@ def plan() -> Sections:
     return {"ops": {name for name, operation in OPERATIONS.items() if operation.actors != ("controller",)}}
 
 
-FAMILIES: dict[str, Callable[[], Sections]] = {"plan": plan}
+def network() -> Sections:
+    """The options of networks and endpoints that mean something."""
+    return {"options": set(options.NETWORK), "endpoint-options": set(options.ENDPOINT)}
+
+
+FAMILIES: dict[str, Callable[[], Sections]] = {"plan": plan, "network": network}
 
 
 def declared() -> dict[tuple[str, str], set[str]]:

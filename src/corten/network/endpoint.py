@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip
 import msgspec
 
 from corten.model.errors import InvalidArgument
+from corten.network import options
 from corten.network.network import Network
 from corten.network.pools import claim, next_address
 
@@ -91,7 +92,7 @@ def place(
         container=container,
         network=network.id,
         request=request,
-        device=device,
+        device=request.driver_opts.get(options.IFNAME) or device,
         ipv4=given[4],
         ipv6=given[6],
         mac=mac,
@@ -109,6 +110,7 @@ def gateway(endpoints: Iterable[tuple[Endpoint, Network]], version: int) -> tupl
 
 
 def _check(network: Network, request: EndpointRequest) -> None:
+    options.check(options.ENDPOINT, request.driver_opts)
     if network.is_default:
         if request.ip or request.ip6:
             raise InvalidArgument(

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 
 from corten.kernel.netlink import Message
 from corten.model.errors import FailedPrecondition, PermissionDenied
-from corten.network import firewall
+from corten.network import firewall, options
 from corten.network.firewall import Forward, Path
 from corten.network.host import Host
-from corten.network.network import BRIDGE_OPTION, Network, NetworkSpec, design
+from corten.network.network import Network, NetworkSpec, design
 from corten.network.pools import DEFAULT_POOLS, Pool
 from corten.network.records import Records
 from corten.network.sandbox import Sandbox
@@ -44,7 +44,7 @@ class Fabric:
         if spec.driver != "bridge":
             return network
         default = self.host.identity.bridge if spec.name == "bridge" else f"br-{id[:12]}"
-        device = spec.options.get(BRIDGE_OPTION + "name") or default
+        device = spec.options.get(options.BRIDGE_NAME) or default
         for other in self.records.networks.values():
             if other.bridge == device:
                 raise PermissionDenied(f"create network {spec.name}: network {other.name} has bridge {device}")

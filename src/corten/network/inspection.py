@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from corten.network import options
 from corten.network.endpoint import Endpoint
-from corten.network.network import BRIDGE_OPTION, MTU_OPTION, Network
+from corten.network.network import Network
 from corten.network.sandbox import Sandbox
 
 __all__ = ["endpoint_settings", "network_resource", "resident_names"]
@@ -91,12 +92,12 @@ def _ipam_config(subnet: str, gateway: str, span: str, auxiliary: Mapping[str, s
 
 def _default_options(network: Network) -> dict[str, str]:
     return {
-        BRIDGE_OPTION + "default_bridge": "true",
-        BRIDGE_OPTION + "enable_icc": "true",
-        BRIDGE_OPTION + "enable_ip_masquerade": "true",
-        BRIDGE_OPTION + "host_binding_ipv4": "0.0.0.0",
-        BRIDGE_OPTION + "name": network.bridge,
-        MTU_OPTION: str(network.mtu or 1500),
+        options.BRIDGE + "default_bridge": "true",
+        options.BRIDGE + "enable_icc": "true",
+        options.BRIDGE + "enable_ip_masquerade": "true",
+        options.BRIDGE + "host_binding_ipv4": "0.0.0.0",
+        options.BRIDGE_NAME: network.bridge,
+        options.MTU: str(network.mtu or 1500),
     }
 
 

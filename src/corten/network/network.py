@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 import msgspec
 
 from corten.model.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unimplemented
+from corten.network import options
 from corten.network.identity import Identity
 from corten.network.pools import DEFAULT_POOLS, Pool, Subnet, choose_ipv4, choose_ipv6
 
@@ -21,13 +22,9 @@ __all__ = ["Ipam", "Network", "NetworkSpec", "design"]
 
 IPNetwork = IPv4Network | IPv6Network
 
-BRIDGE_OPTION = "com.docker.network.bridge."
-MTU_OPTION = "com.docker.network.driver.mtu"
-PREFIX_OPTION = "com.docker.network.container_iface_prefix"
 PREDEFINED = ("bridge", "host", "none")
 NOT_BUILT = ("macvlan", "ipvlan", "overlay", "remote")
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
-DEVICE = re.compile(r"[^/\s:]{1,15}\Z")
 
 
 # A Subnet as text: network, gateway, range, auxiliary addresses by name, automatic.
@@ -92,24 +89,24 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def meeting(self) -> bool:
         """Whether its containers may talk to each other."""
-        return self._flag("enable_icc")
+        return options.truth(self.spec.options.get(options.ICC, "true"))
 
     @property
     def masquerade(self) -> bool:
-        return self._flag("enable_ip_masquerade")
+        return options.truth(self.spec.options.get(options.MASQUERADE, "true"))
 
     @property
     def host_binding(self) -> str:
         """The host address on which its containers' ports are published unless they say another."""
-        return self.spec.options.get(BRIDGE_OPTION + "host_binding_ipv4", "")
+        return self.spec.options.get(options.HOST_BINDING, "")
 
     @property
     def mtu(self) -> int:
-        return int(self.spec.options.get(MTU_OPTION) or 0)
+        return int(self.spec.options.get(options.MTU) or 0)
 
     @property
     def interface_prefix(self) -> str:
-        return self.spec.options.get(PREFIX_OPTION, "eth")
+        return self.spec.options.get(options.PREFIX, "eth")
 
     def pools(self) -> tuple[Subnet, ...]:
         """The subnets as addresses to compute with."""
@@ -131,9 +128,6 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
         )
         return msgspec.structs.replace(self, subnets=rows)
 
-    def _flag(self, option: str) -> bool:
-        return truth(self.spec.options.get(BRIDGE_OPTION + option, "true"))
-
 
 @lru_cache(maxsize=256)
 def _read_subnets(rows: tuple[SubnetRow, ...]) -> tuple[Subnet, ...]:
@@ -147,18 +141,6 @@ def _read_subnets(rows: tuple[SubnetRow, ...]) -> tuple[Subnet, ...]:
         )
         for subnet, gateway, span, auxiliary, automatic in rows
     )
-
-
-def truth(value: str) -> bool:
-    """Read a boolean as Go's strconv.ParseBool does.
-
-    :raises InvalidArgument: for anything else
-    """
-    if value in ("1", "t", "T", "true", "TRUE", "True"):
-        return True
-    if value in ("0", "f", "F", "false", "FALSE", "False"):
-        return False
-    raise InvalidArgument(f'network option: "{value}" is not a boolean', hint='write "true" or "false"')
 
 
 def check(spec: NetworkSpec) -> None:
@@ -179,7 +161,7 @@ def check(spec: NetworkSpec) -> None:
         raise NotFound(f"could not find IPAM driver {spec.ipam_driver}: plugin not found")
     if not spec.ipv4 and not spec.ipv6:
         raise InvalidArgument("IPv4 or IPv6 must be enabled")
-    _check_options(spec.options)
+    options.check(options.NETWORK, spec.options)
 
 
 def design(
@@ -196,37 +178,15 @@ def design(
     """
     used = {name: list(networks) for name, networks in own.items()}
     subnets = [_requested(ipam) for ipam in spec.ipam if ipam.subnet]
-    for subnet in subnets:
-        _check_free(subnet.network, used)
+    for number, subnet in enumerate(subnets):
+        _check_free(subnet.network, used | {spec.name: [other.network for other in subnets[:number]]})
     occupied = [*taken, *(network for networks in used.values() for network in networks)]
     if spec.ipv4 and not any(subnet.network.version == 4 for subnet in subnets):
         first = spec.name == "bridge"
         subnets.insert(0, choose_ipv4([*occupied, *(s.network for s in subnets)], identity, pools, first=first))
     if spec.ipv6 and not any(subnet.network.version == 6 for subnet in subnets):
         subnets.append(choose_ipv6(occupied, identity))
-    return [subnet for subnet in subnets if spec.ipv6 or subnet.network.version == 4]
-
-
-def _check_options(options: Mapping[str, str]) -> None:
-    for name in ("enable_icc", "enable_ip_masquerade"):
-        truth(options.get(BRIDGE_OPTION + name, "true"))
-    for name in ("gateway_mode_ipv4", "gateway_mode_ipv6"):
-        if options.get(BRIDGE_OPTION + name, "nat") not in ("nat", ""):
-            raise Unimplemented(f"network option {BRIDGE_OPTION}{name}: only nat is built", hint="leave it out")
-    for name in ("inhibit_ipv4", "trusted_host_interfaces"):
-        if options.get(BRIDGE_OPTION + name, "false") not in ("false", ""):
-            raise Unimplemented(f"network option {BRIDGE_OPTION}{name} is not built yet", hint="leave it out")
-    device = options.get(BRIDGE_OPTION + "name", "br0")
-    if not DEVICE.match(device) or device in (".", "..", "lo"):
-        raise InvalidArgument(f'invalid bridge name "{device}"', hint="a device name has 1 to 15 characters, no slash")
-    mtu = options.get(MTU_OPTION, "")
-    if mtu and not (mtu.isascii() and mtu.isdigit() and (int(mtu) == 0 or 68 <= int(mtu) <= 65535)):
-        raise InvalidArgument(f'invalid network option {MTU_OPTION}: "{mtu}"', hint="a number from 68 to 65535")
-    host = options.get(BRIDGE_OPTION + "host_binding_ipv4", "")
-    if host:
-        _parsed("host_binding_ipv4", host, ip_address)
-    if not DEVICE.match(options.get(PREFIX_OPTION, "eth") + "0"):
-        raise InvalidArgument(f"invalid network option {PREFIX_OPTION}")
+    return [subnet for subnet in subnets if (spec.ipv6 if subnet.network.version == 6 else spec.ipv4)]
 
 
 def _requested(ipam: Ipam) -> Subnet:
@@ -265,5 +225,5 @@ def unusable(network: Network) -> FailedPrecondition:
     """The error for a network whose device belongs to something else."""
     return FailedPrecondition(
         f"use network {network.name}: device {network.bridge} exists and is not a bridge",
-        hint=f"remove that device, or name another by -o {BRIDGE_OPTION}name=",
+        hint=f"remove that device, or name another by -o {options.BRIDGE_NAME}=",
     )

@@ -99,6 +99,14 @@ def port_map(ports: Iterable[PublishedPort]) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+class PortTaken(Exception):
+    """Somebody has the port; another of the range may be free."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 Held = list[tuple[PublishedPort, socket.socket | None]]
 
 
@@ -126,9 +134,9 @@ def _first_free(request: PortRequest, addresses: list[str], taken: Collection[Pu
     for candidate in candidates:
         try:
             return _hold(request, addresses, candidate, taken, patience)
-        except Internal:
+        except PortTaken as occupied:
             if len(candidates) == 1:
-                raise
+                raise Internal(str(occupied), hint=occupied.hint) from None
     raise ResourceExhausted(
         f"Bind for {addresses[0]}:{request.host_port or 'any port'} failed: all ports are allocated",
         hint="free one of them, or leave the choice to the engine: -p " + str(request.port),
@@ -159,9 +167,9 @@ def _hold(
         for address in addresses:
             port = PublishedPort(port=request.port, protocol=request.protocol, host_ip=address, host_port=number)
             if any(port.meets(other) for other in taken):
-                raise Internal(
+                raise PortTaken(
                     f"Bind for {address}:{number} failed: port is already allocated",
-                    hint="another container has it: corten ps --filter publish=" + str(number),
+                    "another container has it: corten ps --filter publish=" + str(number),
                 )
             sock = _socket(port, patience)
             if sock:
@@ -204,14 +212,12 @@ def _bind(sock: socket.socket, port: PublishedPort, patience: float) -> None:
                 sock.listen(1)
             return
         except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-                where = f"{port.protocol}{port.version} {_bracketed(port.host_ip)}:{port.host_port}"
-                raise Internal(
-                    f"failed to bind host port: listen {where}: bind: {os.strerror(error.errno or 0).lower()}",
-                    hint="a process on the host has the port (ss -lnp shows which)"
-                    if error.errno == errno.EADDRINUSE
-                    else "",
-                ) from None
+            where = f"{port.protocol}{port.version} {_bracketed(port.host_ip)}:{port.host_port}"
+            message = f"failed to bind host port: listen {where}: bind: {os.strerror(error.errno or 0).lower()}"
+            if error.errno != errno.EADDRINUSE:
+                raise Internal(message) from None
+            if time.monotonic() > deadline:
+                raise PortTaken(message, "a process on the host has the port (ss -lnp shows which)") from None
         time.sleep(0.005)
 
 

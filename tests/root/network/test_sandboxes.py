@@ -10,7 +10,7 @@ import pytest
 
 from corten.kernel import rtnetlink
 from corten.kernel.netlink import Netlink
-from corten.model.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied
+from corten.model.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied, Unimplemented
 from corten.network import EndpointRequest, Ipam, NetworkSpec, PortRequest
 from tests.root.network.engines import Engine, engine
 from tests.root.network.namespaces import Container
@@ -43,6 +43,23 @@ def test_the_addresses_that_were_asked_for_are_the_ones_inside(corten: Engine) -
     assert first.address("own") == "10.20.0.129"
     with pytest.raises(PermissionDenied, match="Address already in use"):
         corten.reserve(endpoints=[EndpointRequest(network="own", ip="10.20.0.77")])
+
+
+def test_devices_have_the_names_that_options_give_them(corten: Engine, route: Netlink) -> None:
+    options = {
+        "com.docker.network.bridge.name": "mybridge",
+        "com.docker.network.driver.mtu": "1400",
+        "com.docker.network.container_iface_prefix": "net",
+    }
+    corten.networks.create(NetworkSpec(name="named", options=options))
+    bridge = rtnetlink.link(route, "mybridge")
+    assert (bridge.kind, bridge.mtu) == ("bridge", 1400)
+    assert "net0" in corten.run("named").run("ip", "link")
+    wanted = EndpointRequest(network="named", driver_opts={"com.docker.network.endpoint.ifname": "uplink"})
+    assert "uplink" in corten.run(endpoints=[wanted]).run("ip", "link")
+    driver_opts = {"com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.forwarding=1"}
+    with pytest.raises(Unimplemented, match="sysctls"):
+        corten.reserve(endpoints=[EndpointRequest(network="named", driver_opts=driver_opts)])
 
 
 def test_a_container_may_be_in_several_networks_and_the_priority_chooses_the_gateway(corten: Engine) -> None:

@@ -93,6 +93,25 @@ def test_a_published_port_is_reached_from_everywhere(corten: Engine, neighbour: 
     assert ask(neighbour, "10.99.0.1", 8080, kind=kind) is None
 
 
+def test_without_masquerade_a_container_goes_out_under_its_own_address(corten: Engine, neighbour: Container) -> None:
+    options = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    corten.networks.create(NetworkSpec(name="plain", options=options))
+    box = corten.run("plain")
+    neighbour.run("ip", "route", "add", "172.18.0.0/16", "via", "10.99.0.1")
+    with echo(neighbour, 80):
+        assert ask(box, "10.99.0.2", 80) == box.address("plain")
+
+
+def test_a_networks_host_binding_is_where_its_ports_are_published(corten: Engine, neighbour: Container) -> None:
+    options = {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}
+    corten.networks.create(NetworkSpec(name="local", options=options))
+    box = corten.run("local", ports=WEB)
+    assert corten.networks.ports(box.id) == {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}
+    with echo(box, 80):
+        assert ask(None, "127.0.0.1", 8080)
+        assert ask(neighbour, "10.99.0.1", 8080) is None
+
+
 def test_localhost_by_ipv6_reaches_a_container_without_ipv6(corten: Engine) -> None:
     box = corten.run("bridge", ports=WEB)
     with socket.socket(socket.AF_INET6) as client:

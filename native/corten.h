@@ -6,5 +6,6 @@ int front_main(int argc, char **argv, const char *program);
 int launch_main(int argc, char **argv);
 int init_main(int argc, char **argv);
 int netns_main(int argc, char **argv);
+int monitor_main(int argc, char **argv);
 
 #endif

@@ -16,6 +16,7 @@ static const struct applet applets[] = {
     {"@launch", launch_main},
     {"@init", init_main},
     {"@netns", netns_main},
+    {"@monitor", monitor_main},
     {0, 0},
 };
 

@@ -39,14 +39,15 @@ def path() -> str:
     )
 
 
-def sealed() -> int:
-    """A descriptor of a sealed memfd with the program; execute it as /proc/self/fd/N. The caller closes it."""
+def sealed(source: str = "") -> int:
+    """A descriptor of a sealed memfd with the program (at `path()` unless `source` names another one); execute it as
+    /proc/self/fd/N. The caller closes it."""
     try:  # Since 6.3 a memfd says whether it may be executed; before, the flag is unknown.
         fd = os.memfd_create("corten", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | MFD_EXEC)
     except OSError:
         fd = os.memfd_create("corten", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        _copy(path(), fd)
+        _copy(source or path(), fd)
         fcntl.fcntl(fd, F_ADD_SEALS, SEAL_ALL)
     except BaseException:
         os.close(fd)

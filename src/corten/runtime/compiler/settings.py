@@ -41,8 +41,13 @@ def network(draft: Draft) -> None:
         return
     draft.child.append(ops.ns_handle("net", slot="own-network", actor="child"))
     why = "a socket keeps its namespace: whoever holds it configures the container's network"
-    draft.child.append(ops.netlink_socket(flags.NETLINK_ROUTE, slot="netlink", actor="child", why=why))
-    draft.child.append(ops.checkpoint("network", ("own-network", "netlink"), actor="child"))
+    draft.child.append(ops.netlink_socket(flags.NETLINK_ROUTE, slot="route", actor="child", why=why))
+    draft.child.append(ops.netlink_socket(flags.NETLINK_NETFILTER, slot="netfilter", actor="child"))
+    why = "the name service listens inside, served from outside"
+    draft.child.append(ops.inet_socket(flags.SOCK_DGRAM, slot="udp", why=why))
+    draft.child.append(ops.inet_socket(flags.SOCK_STREAM, slot="tcp", why=why))
+    passed = ("own-network", "route", "netfilter", "udp", "tcp")  # the order of kernel.netns.NetworkJoin
+    draft.child.append(ops.checkpoint("network", passed, actor="child"))
     for name, device in devices.items():
         place = f"/linux/netDevices/{name}"
         draft.child.append(ops.move_netdev(name, device.get("name") or name, origin=place))

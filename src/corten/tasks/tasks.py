@@ -1,0 +1,285 @@
+"""All tasks of one engine: create them, find them again, watch them."""
+
+import _socket
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import msgspec
+
+from corten.kernel import pidfd, program
+from corten.kernel.probe import Host
+from corten.model.cancel import Cancel
+from corten.model.errors import Internal, InvalidArgument, NotFound, Unimplemented
+from corten.model.runtime_spec import RuntimeSpec
+from corten.plan import LaunchPlan
+from corten.runtime import Options, compile
+from corten.runtime.cgroups import Cgroups
+from corten.runtime.launch import Launch
+from corten.tasks.config import LogFile, TaskConfig
+from corten.tasks.connection import Connection, send_ports
+from corten.tasks.controller import Controller, OnNetwork
+from corten.tasks.memory import memory_file
+from corten.tasks.protocol import FLAGS
+from corten.tasks.spawn import connect, listen, plan_file, reap, spawn_monitor
+from corten.tasks.state import Record, StateDir
+from corten.tasks.task import Task
+from corten.tasks.watcher import Watcher
+
+__all__ = ["Tasks"]
+
+_ABORTING = 5.0  # seconds a monitor has to end what it started
+
+
+class Tasks:
+    """The tasks whose state lies below `run_dir`. Everything blocks, and may be called from any thread."""
+
+    def __init__(self, run_dir: str, program_path: str = "", *, monitor: str = "") -> None:
+        """`program_path` is the static program, by default the installed one; `monitor` another one for the
+        monitors."""
+        self.run_dir = run_dir
+        self.program = program_path or program.path()
+        self.monitor_program = monitor or self.program
+        self.host = Host()
+        self.watcher = Watcher()
+        self._tasks: dict[str, Task] = {}
+        self._lock = threading.Lock()
+        self._program_fd = -1
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter([*self._tasks.values()])
+
+    def get(self, id: str) -> Task:
+        """The task of that id; NotFound."""
+        try:
+            return self._tasks[id]
+        except KeyError:
+            raise NotFound(f"there is no task {id}") from None
+
+    def close(self) -> None:
+        """Let go of all containers, which go on without us."""
+        for task in self:
+            self.forget(task)
+            task.disconnect()
+        self.watcher.close()
+        if self._program_fd >= 0:
+            os.close(self._program_fd)
+            self._program_fd = -1
+
+    def create(
+        self,
+        spec: RuntimeSpec,
+        config: TaskConfig,
+        *,
+        on_network: OnNetwork | None = None,
+        cancel: Cancel | None = None,
+        warnings: list[str] | None = None,
+    ) -> Task:
+        """Compile `spec` for this host and `launch` it; `warnings` receives what the host cannot give."""
+        streams = () if config.terminal else (0, 1, 2) if config.open_stdin else (1, 2)
+        options = Options(
+            pid_file=True,
+            console=config.terminal,
+            network=on_network is not None,
+            streams=streams,
+            rootfs=config.rootfs,
+        )
+        plan = compile(spec, self.host, bundle=config.bundle, id=config.id, options=options, warnings=warnings)
+        groups = Cgroups(self.host.layout, (spec.get("linux") or {}).get("cgroupsPath") or "", config.id)
+        return self.launch(plan, config, spec=spec, cgroups=groups, on_network=on_network, cancel=cancel)
+
+    def launch(
+        self,
+        plan: LaunchPlan,
+        config: TaskConfig,
+        *,
+        spec: RuntimeSpec | None = None,
+        cgroups: Cgroups | None = None,
+        on_network: OnNetwork | None = None,
+        cancel: Cancel | None = None,
+        fault: tuple[int, int] | None = None,
+    ) -> Task:
+        """Start a monitor and have it launch `plan` up to `created`.
+
+        Whatever fails, a row of the plan, `on_network`, a hook, or `cancel`, is raised, and nothing is left behind.
+        The plan inherits its slots at the descriptors 5 and 6: `pid-file` and, with a terminal, `console`. With
+        `fault` its row of that index fails with that errno, to see what then happens.
+        """
+        _check(config)
+        spec = spec or RuntimeSpec(ociVersion="1.3.0")
+        with ExitStack() as undo:
+            state = StateDir.make(f"{self.run_dir}/{config.id}")
+            undo.callback(state.remove)
+            if cgroups:
+                undo.callback(cgroups.delete)
+            connection, monitor = self._spawn(state, config.id, undo)
+            send_ports(connection, config.ports)
+            record = _record(config, cgroups, monitor)
+            state.write(record)  # before anything is made that the next engine would have to remove
+            state.write_spec(spec)
+            control = self._send_create(connection, plan_file(plan, fault), config)
+            undo.callback(control.close)
+            launch = Launch(plan, control, 0)
+            controller = Controller(launch, spec, config, on_network, self.program)
+            _run_to_created(launch, controller, cancel, undo)
+            record = msgspec.structs.replace(record, pid=launch.pid, start=pidfd.start_time(launch.pid))
+            state.write(record)
+            task = Task(self, state, record, connection, cgroups)
+            task.created(launch, controller)
+            undo.pop_all()
+        self._add(task)
+        return task
+
+    def restore(self) -> list[Task]:
+        """Find the tasks that an earlier engine left: adopted from their monitors, or with the end that was recorded.
+
+        What never became a running task is removed. Call it once, before anything is created.
+        """
+        found = []
+        for name in sorted(os.listdir(self.run_dir)) if os.path.isdir(self.run_dir) else []:
+            state = StateDir(f"{self.run_dir}/{name}")
+            record = state.read()
+            if record and (task := self._restore(state, record)):
+                found.append(task)
+            else:
+                state.remove()
+        return found
+
+    # -- for Task
+
+    def program_fd(self) -> int:
+        """The sealed program that launchers are executed from; made once, for it costs a copy."""
+        with self._lock:
+            if self._program_fd < 0:
+                self._program_fd = program.sealed(self.program)
+            return self._program_fd
+
+    def forget(self, task: Task) -> None:
+        self._tasks.pop(task.id, None)
+
+    # -- private
+
+    def _spawn(self, state: StateDir, id: str, undo: ExitStack) -> tuple[Connection, int]:
+        """A monitor that waits for CREATE, and a connection to it: losing that ends it until a task has started."""
+        directory = state.open()
+        try:
+            with listen(directory) as listener:
+                connection = Connection(connect(directory))
+                undo.callback(connection.close)
+                monitor = spawn_monitor(self.monitor_program, id, listener.fileno(), directory)
+        finally:
+            os.close(directory)
+        undo.callback(_abort, connection, monitor)
+        connection.hello()
+        return connection, monitor
+
+    def _send_create(self, connection: Connection, plan: int, config: TaskConfig) -> socket.socket:
+        """Have the monitor spawn the launcher; returns our end of the control socket."""
+        rows, columns = config.console_size
+        log = config.log
+        with ExitStack() as files:
+            control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            files.callback(theirs.close)
+            files.callback(os.close, plan)
+            fds = [self.program_fd(), plan, theirs.fileno()]
+            fds += [_opened(fd, files) for fd in _log_files(log)]
+            wanted = {
+                "TERMINAL": config.terminal,
+                "STDIN": config.open_stdin,
+                "LOG": log is not None,
+                "ATTRS": log is not None and bool(log.attrs),
+            }
+            try:
+                connection.request(
+                    "CREATE",
+                    fds,
+                    os.path.basename(log.path).encode() if log else b"",
+                    flags=sum(FLAGS[name] for name, on in wanted.items() if on),
+                    rows=rows,
+                    cols=columns,
+                    log_max_size=log.max_size if log else 0,
+                    log_max_file=log.max_file if log else 0,
+                )
+            except BaseException:
+                control.close()
+                raise
+        return control
+
+    def _restore(self, state: StateDir, record: Record) -> Task | None:
+        groups = Cgroups(self.host.layout, record.cgroup, record.id) if record.cgroup is not None else None
+        sock = state.connect()
+        task = Task(self, state, record, Connection(sock), groups)
+        if not task.adopt():
+            if groups:
+                groups.delete()
+            return None
+        self._add(task)
+        return task
+
+    def _add(self, task: Task) -> None:
+        self._tasks[task.id] = task
+        task.watch()
+
+
+def _check(config: TaskConfig) -> None:
+    if config.log and config.log.compress:
+        raise Unimplemented("compressed rotated logs are not there yet", hint="leave the log option compress out")
+    if not config.id or "/" in config.id or config.id in (".", ".."):
+        raise InvalidArgument(f"{config.id!r} cannot be a task's id")
+
+
+def _record(config: TaskConfig, cgroups: Cgroups | None, monitor: int) -> Record:
+    return Record(
+        id=config.id,
+        bundle=config.bundle,
+        cgroup=cgroups.path if cgroups else None,
+        terminal=config.terminal,
+        open_stdin=config.open_stdin,
+        stdin_once=config.stdin_once,
+        boot=pidfd.boot_id(),
+        monitor=monitor,
+    )
+
+
+def _log_files(log: LogFile | None) -> Iterator[int]:
+    """What the monitor writes the log with: its directory, and the attributes."""
+    if log:
+        yield os.open(os.path.dirname(log.path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if log.attrs:
+            yield memory_file("attrs", msgspec.json.encode(log.attrs))
+
+
+def _opened(fd: int, files: ExitStack) -> int:
+    files.callback(os.close, fd)
+    return fd
+
+
+def _run_to_created(launch: Launch, controller: Controller, cancel: Cancel | None, undo: ExitStack) -> None:
+    """Drive the launch to `created`, where it stays until it is started."""
+    if cancel:
+        cancel.on_set(lambda: _hang_up(launch.control))
+    try:
+        created = launch.until("created", controller)
+    finally:
+        if launch.pidfd >= 0:
+            undo.callback(os.close, launch.pidfd)
+    if cancel:
+        cancel.check()
+    if not created:
+        raise Internal("the container's process ended before it was created")
+
+
+def _hang_up(control: _socket.socket) -> None:
+    with suppress(OSError):  # the launch is over
+        control.shutdown(socket.SHUT_RDWR)
+
+
+def _abort(connection: Connection, monitor: int) -> None:
+    """Without its first engine the monitor ends what it has started, and leaves."""
+    connection.close()
+    if not reap(monitor, _ABORTING):
+        os.kill(monitor, signal.SIGKILL)
+        reap(monitor, _ABORTING)

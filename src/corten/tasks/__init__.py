@@ -25,12 +25,12 @@ The life of a task::
 `Tasks.restore` finds tasks again after the engine's death: by the monitor's socket; else, when the monitor has left, by
 the end it recorded, with its true time; else by the process itself (boot, pid, start time).
 
-Who waits for whom. Nothing ever waits for a dead engine. A process waits for its clients only when one of them is 64 MiB
-behind, and then at most 30 seconds without progress, after which that client is cut off; until then its bytes wait in
-a file, and the log goes on. A monitor leaves as soon as the container has ended and its clients have what is theirs.
+Who waits for whom. Nothing ever waits for a dead engine. A process waits for its clients only when one of them is 64
+MiB behind, and then at most 30 seconds without progress, after which that client is cut off; until then its bytes wait
+in a file, and the log goes on. A monitor leaves as soon as the container has ended and its clients have what is theirs.
 
-Where to read on: `tasks` (create, restore), `task` and `exec` over `process`, `connection` and `protocol` (the messages; the
-C side is generated from that table), `state` (the files), `watcher` (the one thread that calls back).
+Read on in `tasks` (create, restore), `task` and `exec` over `process`, `connection` and `protocol` (the messages;
+the C side is generated from that table), `state` (the files), `watcher` (the one thread that calls back).
 """
 
 from corten.tasks.config import AttachOptions, ExecConfig, LogFile, TaskConfig

@@ -17,10 +17,13 @@ __all__ = ["expand", "expand_words", "split_words", "unset_names"]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!-]")
 
 
+Lookup = Callable[[str], str | None]
+
+
 class Lexer:
     """One pass over a text; `lookup` gives a variable's value, None when it is not set."""
 
-    def __init__(self, text: str, lookup: Callable[[str], str | None], escape: str, *, keep_quotes: bool = False) -> None:
+    def __init__(self, text: str, lookup: Lookup, escape: str, *, keep_quotes: bool = False) -> None:
         self.text = text
         self.lookup = lookup
         self.escape = escape
@@ -174,7 +177,7 @@ def expand_words(text: str, values: Mapping[str, str], escape: str = "\\") -> li
 def split_words(text: str, escape: str = "\\") -> list[str]:
     """Words with their quotes and variables as written, for expanding each later."""
     found: list[str] = []
-    lexer = Lexer(text, lambda name: None, escape, keep_quotes=True)
+    lexer = Lexer(text, {}.get, escape, keep_quotes=True)
     while lexer.at < len(text):
         if text[lexer.at].isspace():
             lexer.at += 1

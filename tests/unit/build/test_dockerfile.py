@@ -168,7 +168,7 @@ VALUES = {"a": "1", "empty": "", "path": "/usr/local/lib/x.tar.gz", "s": "x y"}
         ("$a ${a} $no", "1 1 "),
         ("${no:-w$a} ${no-w} ${empty:-e} ${empty-e}", "w1 w e "),
         ("${a:+yes} ${no:+yes} ${empty+set}", "yes  set"),
-        (r"\$a '$a' \"", "$a $a \""),
+        (r"\$a '$a' \"", '$a $a "'),
         ('"$s" "a\\"b"', 'x y a"b'),
         ("${path#*/} ${path##*/}", "usr/local/lib/x.tar.gz x.tar.gz"),
         ("${path%.*} ${path%%.*}", "/usr/local/lib/x.tar /usr/local/lib/x"),

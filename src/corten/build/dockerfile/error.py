@@ -23,7 +23,8 @@ class DockerfileError(InvalidArgument):
     """`message` begins as Docker's does: ``dockerfile parse error on line N: …``."""
 
     def __init__(self, cause: str, at: Range, *, hint: str = "", near: str = "") -> None:
-        super().__init__(f"dockerfile parse error on line {at.first}: {cause}", hint=hint, place=f"Dockerfile:{at.first}")
+        message = f"dockerfile parse error on line {at.first}: {cause}"
+        super().__init__(message, hint=hint, place=f"Dockerfile:{at.first}")
         self.at = at
         self.near = near
 

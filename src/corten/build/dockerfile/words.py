@@ -177,7 +177,7 @@ def expand_words(text: str, values: Mapping[str, str], escape: str = "\\") -> li
 def split_words(text: str, escape: str = "\\") -> list[str]:
     """Words with their quotes and variables as written, for expanding each later."""
     found: list[str] = []
-    lexer = Lexer(text, {}.get, escape, keep_quotes=True)
+    lexer = Lexer(text, lambda _: None, escape, keep_quotes=True)
     while lexer.at < len(text):
         if text[lexer.at].isspace():
             lexer.at += 1

@@ -1,0 +1,164 @@
+"""`create`: from a request to a container that exists and could be started.
+
+    check the request → resolve the image → merge its defaults → reserve the name → prepare the snapshot, make the
+    volumes → one transaction: record, references, event
+
+Nothing is visible before that transaction. What was made before it and is not kept by it goes with the lease it was
+made under, or at once when creation fails.
+"""
+
+import os
+import secrets
+import socket
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from corten.engine import ledger, merging, mountspec, names, validation
+from corten.engine.record import Container, ContainerId, MountPoint, Record, State
+from corten.engine.services import Services, event, now
+from corten.metadata.references import Node
+from corten.model.container import ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig
+from corten.model.errors import InvalidArgument, NotFound
+
+__all__ = ["Created", "create"]
+
+
+class Created(NamedTuple):
+    """The new container's id, and what the user should know about the request."""
+
+    id: str
+    warnings: list[str]
+
+
+def create(
+    services: Services,
+    config: ContainerConfig,
+    host: HostConfig,
+    networking: NetworkingConfig,
+    *,
+    name: str = "",
+    platform: str = "",
+) -> Created:
+    """Make a container. Raises NotFound `No such image: X`, Conflict for a taken name, InvalidArgument for the rest."""
+    image = services.images.resolve_for_run(config.image, platform)
+    config = merging.merge(config, image.config.run)
+    host = validation.settled(host, cgroup_private=services.settings.cgroup_v2)
+    warnings = validation.check(config, host, services.settings.limits)
+    points = mountspec.requested(config, host, inherited(services, host))
+    identity = ContainerId(secrets.token_hex(32))
+    chosen = names.check(name) if name else names.generate(services.catalog.names, identity)
+    with services.catalog.reserved(chosen, identity), ExitStack() as undo:
+        record = Record(
+            id=identity,
+            name=chosen,
+            created=now(),
+            image=config.image,
+            image_id=str(image.id),
+            parent=services.images.unpack(image) or "",
+            config=replace(config, hostname=own_hostname(config, host, identity)),
+            host=host,
+            networks=wanted_networks(host, networking, config),
+        )
+        check_joined(services, host)
+        services.snapshots.prepare(identity, record.parent or None, volatile=host.auto_remove)
+        undo.callback(services.snapshots.remove, identity)
+        record = replace(record, mounts=with_volumes(services, points))
+        store(services, record)
+        undo.pop_all()
+    return Created(identity, warnings)
+
+
+def store(services: Services, record: Record) -> None:
+    container = Container(record, State())
+    kept = [Node("image", record.image_id), Node("snapshot", f"{services.snapshots.name}/{record.id}")]
+    volumes = [ledger.volume_node(point.name) for point in record.mounts if point.type == "volume"]
+    with services.database.write(durable=not record.host.auto_remove) as tx:
+        ledger.add(tx, record, container.state, kept + volumes)
+        services.catalog.add(container)
+        tx.emit(event(container, "create"))
+
+
+def own_hostname(config: ContainerConfig, host: HostConfig, identity: str) -> str:
+    """As asked for, else the short id; the host's in its network; in another's network or UTS none of its own."""
+    if host.network_mode == "host" and not config.hostname:
+        return socket.gethostname()
+    if config.hostname or host.network_mode.startswith("container:") or host.uts_mode == "host":
+        return config.hostname
+    return identity[:12]
+
+
+def inherited(services: Services, host: HostConfig) -> list[MountPoint]:
+    """The mounts of the containers named by `--volumes-from`, read-only when it says so."""
+    points: list[MountPoint] = []
+    for text in host.volumes_from or ():
+        reference, _, mode = text.partition(":")
+        if mode not in ("", "ro", "rw", "z", "Z"):
+            raise InvalidArgument(f"invalid mode: {mode}")
+        for point in services.catalog.find(reference).record.mounts:
+            if point.type != "tmpfs":
+                points.append(replace(point, rw=point.rw and mode != "ro", copy_up=False))
+    return points
+
+
+def with_volumes(services: Services, points: tuple[MountPoint, ...]) -> tuple[MountPoint, ...]:
+    """The mounts with their volumes made, and missing host directories of `-v` binds made."""
+    return tuple(made(services, point) for point in points)
+
+
+def made(services: Services, point: MountPoint) -> MountPoint:
+    if point.type == "bind":
+        ensure_source(point)
+        return point
+    if point.type != "volume":
+        return point
+    if point.driver not in ("", "local"):
+        raise NotFound(f'error looking up volume plugin {point.driver}: plugin "{point.driver}" not found')
+    volume = services.volumes.ensure(point.name)
+    return replace(
+        point,
+        name=volume.name,
+        driver="local",
+        source=str(services.volumes.directory(volume.name)),
+        mode=point.mode or "z" if not point.anonymous else "",
+    )
+
+
+def ensure_source(point: MountPoint) -> None:
+    """`-v` makes a missing directory; `--mount` refuses."""
+    if os.path.lexists(point.source):
+        return
+    if "must-exist" in point.options:
+        raise InvalidArgument(f'invalid mount config for type "bind": bind source path does not exist: {point.source}')
+    try:
+        os.makedirs(point.source, 0o755)
+    except OSError as error:
+        raise InvalidArgument(f"error while creating mount source path '{point.source}': {error.strerror}") from None
+
+
+def wanted_networks(
+    host: HostConfig, networking: NetworkingConfig, config: ContainerConfig
+) -> dict[str, EndpointSettings]:
+    """The endpoints asked for, by network; the one that `--network` names is always among them."""
+    asked = {name: settings or EndpointSettings() for name, settings in (networking.endpoints_config or {}).items()}
+    mode = host.network_mode
+    if mode.startswith("container:"):
+        return {}
+    main = "bridge" if mode == "default" else mode
+    if mode == "default" and "default" in asked:
+        asked["bridge"] = asked.pop("default")
+    if main in ("host", "none") and asked.keys() - {main}:
+        raise InvalidArgument("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
+    settings = asked.pop(main, EndpointSettings())
+    if config.mac_address and not settings.mac_address:
+        settings = replace(settings, mac_address=config.mac_address)
+    return {main: settings, **asked}
+
+
+def check_joined(services: Services, host: HostConfig) -> None:
+    """Namespaces to be shared belong to containers that exist."""
+    for mode in (host.network_mode, host.ipc_mode, host.pid_mode):
+        kind, _, reference = mode.partition(":")
+        if kind == "container":
+            services.catalog.find(reference)

@@ -1,0 +1,116 @@
+"""What happens when a container's process ends, whoever ended it.
+
+The monitor tells the exit; `Exits` takes it on a thread of its own, under the container's lock: network and health
+probe are let go, the exit is recorded with its event, waiters are told, and then the restart policy or `--rm` has its
+turn.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from corten.engine import lifecycle, restart, waiting
+from corten.engine.moment import SECOND
+from corten.engine.record import Container
+from corten.engine.remove import erase
+from corten.engine.services import Services, commit, event, now
+from corten.engine.start import launch
+from corten.model.errors import CortenError
+from corten.model.event import Event
+from corten.tasks import Exit, Task
+
+__all__ = ["Exits", "settle"]
+
+THREADS = 8
+
+
+class Exits:
+    """Handles exits off the thread that learns of them, which must not wait for a container's lock."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="exit")
+
+    def handle(self, services: Services, container: Container, task: Task, exit: Exit) -> None:
+        self._pool.submit(self._handle, services, container, task, exit)
+
+    def submit(self, work: Callable[..., None], *arguments: object) -> None:
+        """Do other work that an exit brings, on the same threads."""
+        self._pool.submit(work, *arguments)
+
+    def later(self, delay: float, services: Services, container: Container) -> threading.Timer:
+        """Start a container again after `delay` seconds, unless it is cancelled."""
+        timer = threading.Timer(delay, self._pool.submit, (self._again, services, container))
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _handle(self, services: Services, container: Container, task: Task, exit: Exit) -> None:
+        with container.lock:
+            if container.task is not task:
+                return
+            settle(services, container, exit)
+            remove_now = container.record.host.auto_remove and container.state.status == "exited"
+        if remove_now:
+            remove_quietly(services, container)
+
+    def _again(self, services: Services, container: Container) -> None:
+        with container.lock:
+            if container.state.status != "restarting" or container.retry is None:
+                return
+            container.retry = None
+            try:
+                launch(services, container)
+            except CortenError:
+                given_up = container.changed(status="exited", finished=now())
+                commit(services, container, state=given_up)
+                waiting.notify_exit(container)
+
+
+def settle(services: Services, container: Container, exit: Exit) -> None:
+    """Record an exit. The lock must be held and the exit be that of the container's present task."""
+    release(services, container)
+    state = container.state
+    code, finished = exit.code, exit.at or now()
+    delay = restart.delay_before_next(container, code, finished)
+    action: lifecycle.Action = "exit" if delay is None else "retry"
+    ended = container.changed(
+        status=lifecycle.move(state.status, action, id=container.id, name=container.name),
+        exit_code=code,
+        pid=0,
+        finished=finished,
+        oom_killed=bool(exit.oom_killed),
+        restart_count=state.restart_count + (delay is not None),
+    )
+    commit(services, container, state=ended, events=told(container, code, finished, oom=bool(exit.oom_killed)))
+    waiting.notify_exit(container)
+    if delay is not None:
+        container.retry = services.exits.later(delay, services, container)
+
+
+def told(container: Container, code: int, finished: int, *, oom: bool) -> list[Event]:
+    lasted = max(0, finished - container.state.started) // SECOND
+    died = event(container, "die", exitCode=str(code), execDuration=str(lasted))
+    return [event(container, "oom"), died] if oom else [died]
+
+
+def release(services: Services, container: Container) -> None:
+    """Let go what only a running container has."""
+    if container.probe is not None:
+        container.probe.stop()
+        container.probe = None
+    services.execs.forget(container)
+    services.networks.release(container.id)
+    if container.task is not None:
+        container.task.delete()
+        container.task = None
+
+
+def remove_quietly(services: Services, container: Container) -> None:
+    """`--rm`: nobody waits for an answer, so a failure stays visible as a dead container."""
+    try:
+        erase(services, container, volumes=True)
+    except CortenError:
+        return

@@ -1,0 +1,61 @@
+"""A handle of a container's file system, for `cp`, `export`, `commit` and for reading its user database.
+
+While it runs, the handle is the container's own root, with its volumes mounted, as its processes see it. Otherwise
+its snapshot is mounted nowhere (`kernel.detached`): the upper directory of an overlay must never be in two mounts at
+a time, so the container's lock is held as long as the handle is.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from corten.engine.record import Container, MountPoint
+from corten.engine.services import Services
+from corten.kernel import detached
+from corten.model.errors import FailedPrecondition
+from corten.model.mount import Mount
+
+__all__ = ["handle", "open_mounts", "opened"]
+
+
+@contextmanager
+def opened(services: Services, container: Container) -> Iterator[int]:
+    """The root of a container, running or not, for as long as the block lasts."""
+    with container.lock:
+        if container.state.status in ("running", "paused") and container.task is not None:
+            fd = container.task.root_fd()
+        else:
+            fd = open_mounts(services.snapshots.mounts(container.id))
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def open_mounts(mounts: "list[Mount]") -> int:
+    """A handle of what a snapshotter's mounts make: one overlay, or one directory."""
+    (mount,) = mounts
+    try:
+        return handle(mount)
+    except OSError as error:
+        raise FailedPrecondition(f"cannot mount {mount.type} {mount.source}: {error.strerror}") from error
+
+
+def handle(mount: Mount) -> int:
+    if mount.type == "bind":
+        return os.open(mount.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    lowers = (mount.option("lowerdir") or "").split(":")
+    upper, work = mount.option("upperdir"), mount.option("workdir")
+    if upper is None or work is None:
+        return detached.overlay(lowers[1:], lowers[0], "", readonly=True)
+    return detached.overlay(lowers, upper, work)
+
+
+def mounted_at(container: Container, path: str) -> MountPoint | None:
+    """The innermost mount of a container that holds an absolute, normal path; None when it is in the root itself."""
+    best: MountPoint | None = None
+    for point in container.record.mounts:
+        inside = path == point.destination or path.startswith(point.destination + "/")
+        if inside and (best is None or len(point.destination) > len(best.destination)):
+            best = point
+    return best

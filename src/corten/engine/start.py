@@ -1,0 +1,248 @@
+"""`start`: from a record to a running process.
+
+    reserve addresses and ports → write hosts, resolv.conf, hostname → find the user → build the spec
+    → the monitor creates the process, the network joins its namespace → start → record it
+
+Each step has its undoing; a failure runs them in reverse and leaves the container as it was, with the reason in its
+state.
+"""
+
+import os
+import time
+from contextlib import ExitStack
+from functools import partial
+
+from corten.engine import health, lifecycle, rootfs, sandbox, specification
+from corten.engine.attach import hand_over
+from corten.engine.launchfailure import explained
+from corten.engine.record import Container
+from corten.engine.services import Services, commit, event, now
+from corten.engine.specification import Mounted, Surroundings
+from corten.kernel import rooted
+from corten.model.errors import Conflict, CortenError, NotModified
+from corten.model.runtime_spec import RuntimeSpec
+from corten.spec import user
+from corten.tasks import LogFile, Task, TaskConfig
+
+__all__ = ["launch", "start"]
+
+DEFAULT_LOG_SIZE = 20 << 20
+DEFAULT_LOG_FILES = 5
+
+
+def start(services: Services, reference: str) -> None:
+    """Start a container that does not run. Raises NotModified when it does."""
+    container = services.catalog.find(reference)
+    with container.lock:
+        if container.state.status in ("running", "restarting"):
+            raise NotModified(f"container {container.id} is already running")
+        launch(services, container)
+
+
+def launch(services: Services, container: Container) -> None:
+    """Start it whatever came before, under its lock: also what a restart policy calls."""
+    status = lifecycle.move(container.state.status, "start", id=container.id, name=container.name)
+    forget_task(container)
+    try:
+        with ExitStack() as undo:
+            task = started(services, container, undo)
+            undo.pop_all()
+    except (CortenError, OSError) as error:
+        failure = explained(error)
+        failed = container.changed(exit_code=failure.exit_code, error=failure.error.message, pid=0)
+        commit(services, container, state=failed)
+        raise failure.error from error
+    container.task = task
+    running = container.changed(
+        status=status,
+        pid=task.pid,
+        exit_code=0,
+        error="",
+        started=now(),
+        oom_killed=False,
+        stopped=False,
+        health=health.initial(container.record.config.healthcheck),
+    )
+    commit(services, container, state=running, events=[event(container, "start")])
+    task.subscribe(partial(services.exits.handle, services, container, task))
+    health.begin(services, container)
+
+
+def forget_task(container: Container) -> None:
+    """What is left of an earlier run."""
+    if container.task is not None:
+        container.task.delete()
+        container.task = None
+
+
+def started(services: Services, container: Container, undo: ExitStack) -> Task:
+    clock = Chapters(container)
+    joined = sandbox.reserve(services, container)
+    undo.callback(services.networks.release, container.id)
+    files = sandbox.write_files(services, container, joined)
+    clock.chapter("network", "reserve addresses and ports, write hosts and resolv.conf")
+    around = surroundings(services, container, joined, files, undo)
+    clock.chapter("image", "find the user and the sources of the mounts")
+    built = specification.build(container, services.settings, around)
+    clock.chapter("spec", "fold the options into a runtime spec")
+    task = created(services, container, built, joined)
+    undo.callback(task.delete)
+    clock.chapter("launch", "compile the plan, start the monitor, run it up to the start")
+    for pending in container.pending:
+        hand_over(container, task, pending)
+    container.pending.clear()
+    task.start()
+    clock.chapter("start", "let the process go")
+    return task
+
+
+class Chapters:
+    """The story of one start for `run --explain`: what was done, why, and how long it took."""
+
+    def __init__(self, container: Container) -> None:
+        container.story = []
+        self._story = container.story
+        self._last = time.perf_counter_ns()
+
+    def chapter(self, phase: str, what: str) -> None:
+        passed = time.perf_counter_ns()
+        self._story.append({"phase": phase, "what": what, "why": "", "duration_ns": passed - self._last})
+        self._last = passed
+
+
+def surroundings(
+    services: Services,
+    container: Container,
+    joined: sandbox.Joined,
+    files: tuple[tuple[str, str], ...],
+    undo: ExitStack,
+) -> Surroundings:
+    host = container.record.host
+    ipc = joined_container(services, host.ipc_mode)
+    return Surroundings(
+        identity=identity(services, container),
+        mounts=tuple(mounted(services, container, point.destination) for point in container.record.mounts),
+        network=joined.kind,
+        network_path=joined.path,
+        pid_path=namespace_path(joined_container(services, host.pid_mode), "pid"),
+        ipc_path=namespace_path(ipc, "ipc"),
+        shm_source=shm_source(ipc, undo) if ipc else "/dev/shm" if host.ipc_mode == "host" else "",
+        files=files,
+    )
+
+
+def joined_container(services: Services, mode: str) -> Container | None:
+    """The running container whose namespace a mode `container:X` joins."""
+    kind, _, reference = mode.partition(":")
+    if kind != "container":
+        return None
+    other = services.catalog.find(reference)
+    if other.task is None or not other.state.pid:
+        raise Conflict(f"cannot join namespace of container {reference}: container {other.id} is not running")
+    return other
+
+
+def namespace_path(other: Container | None, kind: str) -> str:
+    return f"/proc/{other.state.pid}/ns/{kind}" if other else ""
+
+
+def shm_source(other: Container, undo: ExitStack) -> str:
+    """Another container's /dev/shm, by a handle of it: a path through its root could be swapped meanwhile."""
+    if other.task is None:
+        raise Conflict(f"container {other.id} is not running")
+    root = other.task.root_fd()
+    try:
+        fd = rooted.open(root, "/dev/shm", os.O_PATH | os.O_DIRECTORY, follow=False)
+    finally:
+        os.close(root)
+    undo.callback(os.close, fd)
+    return f"/proc/{os.getpid()}/fd/{fd}"
+
+
+def identity(services: Services, container: Container) -> user.Identity:
+    """Who it runs as. Before the first start the root is the image's, so that the answer can be remembered."""
+    record = container.record
+    key = (record.parent, record.config.user, record.host.group_add or ())
+    if container.state.started == 0 and key in known_identities:
+        return known_identities[key]
+    with rootfs.opened(services, container) as root:
+        found = user.lookup(root, record.config.user, record.host.group_add or ())
+    if container.state.started == 0:
+        if len(known_identities) >= MOST_IDENTITIES:
+            known_identities.clear()
+        known_identities[key] = found
+    return found
+
+
+MOST_IDENTITIES = 1024
+known_identities: dict[tuple[str, str, tuple[str, ...]], user.Identity] = {}
+
+
+def mounted(services: Services, container: Container, destination: str) -> Mounted:
+    (point,) = (point for point in container.record.mounts if point.destination == destination)
+    match point.type:
+        case "volume":
+            source = services.volumes.mount_source(point.name)
+            place = os.path.join(source.source, point.subpath) if point.subpath else source.source
+            return Mounted(point, source.type, place, source.options)
+        case "bind":
+            recursion = "bind" if "bind" in point.options else "rbind"
+            return Mounted(point, "bind", point.source, (recursion,))
+        case _:
+            return Mounted(point, point.type, point.type, point.options)
+
+
+def created(services: Services, container: Container, built: RuntimeSpec, joined: sandbox.Joined) -> Task:
+    config, settings = container.record.config, services.settings
+    on_network = partial(services.networks.join, container.id) if joined.needs_join else None
+    task = services.tasks.create(
+        built,
+        TaskConfig(
+            id=container.id,
+            bundle=str(settings.container_directory(container.id)),
+            terminal=config.tty,
+            open_stdin=config.open_stdin,
+            stdin_once=config.stdin_once,
+            log=log_file(services, container),
+            ports=tuple(joined.port_fds),
+            console_size=container.record.host.console_size,
+            rootfs=tuple(services.snapshots.mounts(container.id)),
+        ),
+        on_network=on_network,
+    )
+    joined.close()
+    return task
+
+
+def log_file(services: Services, container: Container) -> LogFile | None:
+    """Where the monitor writes the log; rotation is on unless the request says otherwise."""
+    log = container.record.host.log_config
+    if log.type == "none":
+        return None
+    options = log.config or {}
+    return LogFile(
+        path=str(services.settings.log_path(container.id)),
+        max_size=byte_size(options["max-size"]) if "max-size" in options else DEFAULT_LOG_SIZE,
+        max_file=int(options.get("max-file", DEFAULT_LOG_FILES)),
+        attrs=log_attributes(container, options) or None,
+        compress=options.get("compress", "false") == "true",
+    )
+
+
+def byte_size(text: str) -> int:
+    """`10m`, `1g`, `512k`, `100`; -1 is unlimited, which the monitor calls 0."""
+    if text == "-1":
+        return 0
+    units = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+    lowered = text.lower().removesuffix("b") or "0"
+    unit = units.get(lowered[-1], 0)
+    return int(float(lowered[:-1]) * unit) if unit else int(lowered)
+
+
+def log_attributes(container: Container, options: dict[str, str]) -> dict[str, str]:
+    """The labels and variables that the log's options name, for `logs --details`."""
+    labels = container.record.config.labels or {}
+    variables = dict(entry.partition("=")[::2] for entry in container.record.config.env or ())
+    chosen = {name: labels[name] for name in options.get("labels", "").split(",") if name in labels}
+    chosen |= {name: variables[name] for name in options.get("env", "").split(",") if name in variables}
+    return chosen

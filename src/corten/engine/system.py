@@ -1,0 +1,176 @@
+"""`info` and `system df`: what the engine is, and what it holds."""
+
+import os
+import platform
+import socket
+from typing import Any
+
+import corten
+from corten.engine import images, listing
+from corten.engine.moment import rfc3339
+from corten.engine.services import Services, now
+from corten.engine.stats import host_memory
+
+__all__ = ["System"]
+
+KINDS = ("container", "image", "volume", "build-cache")
+POOLS = (("172.17.0.0/12", 16), ("192.168.0.0/16", 20))
+
+
+class System:
+    """The engine as a whole."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def info(self) -> dict[str, Any]:
+        """Docker's SystemInfo. What this engine does not have (swarm, plugins) is shown as absent."""
+        return {**self._counts(), **self._storage(), **self._host(), **self._features(), **NOT_THERE}
+
+    def _counts(self) -> dict[str, Any]:
+        statuses = [container.state.status for container in self._services.catalog]
+        running = sum(status in ("running", "restarting") for status in statuses)
+        paused = statuses.count("paused")
+        return {
+            "ID": self._services.settings.identity,
+            "Containers": len(statuses),
+            "ContainersRunning": running,
+            "ContainersPaused": paused,
+            "ContainersStopped": len(statuses) - running - paused,
+            "Images": len(images.every(self._services)),
+        }
+
+    def _storage(self) -> dict[str, Any]:
+        settings = self._services.settings
+        return {
+            "Driver": self._services.snapshots.name,
+            "DriverStatus": [["driver-type", f"corten.snapshots.{self._services.snapshots.name}"]],
+            "DockerRootDir": str(settings.data),
+            "Plugins": {
+                "Volume": ["local"],
+                "Network": ["bridge", "host", "null"],
+                "Authorization": None,
+                "Log": ["json-file", "none"],
+            },
+        }
+
+    def _host(self) -> dict[str, Any]:
+        system = os.uname()
+        return {
+            "SystemTime": rfc3339(now()),
+            "KernelVersion": system.release,
+            "OperatingSystem": distribution().get("PRETTY_NAME", "Linux"),
+            "OSVersion": distribution().get("VERSION_ID", ""),
+            "OSType": "linux",
+            "Architecture": system.machine,
+            "NCPU": self._services.settings.limits.cpus,
+            "MemTotal": host_memory(),
+            "Name": socket.gethostname(),
+            "IPv4Forwarding": read_flag("/proc/sys/net/ipv4/ip_forward"),
+            "BridgeNfIptables": False,
+            "BridgeNfIp6tables": False,
+            "HttpProxy": os.environ.get("HTTP_PROXY", ""),
+            "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
+            "NoProxy": os.environ.get("NO_PROXY", ""),
+        }
+
+    def _features(self) -> dict[str, Any]:
+        settings = self._services.settings
+        return {
+            "MemoryLimit": True,
+            "SwapLimit": settings.limits.swap_limit,
+            "CpuCfsPeriod": True,
+            "CpuCfsQuota": True,
+            "CPUShares": True,
+            "CPUSet": True,
+            "PidsLimit": True,
+            "OomKillDisable": not settings.cgroup_v2,
+            "CgroupDriver": "cgroupfs",
+            "CgroupVersion": "2" if settings.cgroup_v2 else "1",
+            "LoggingDriver": "json-file",
+            "Debug": False,
+            "NFd": len(os.listdir("/proc/self/fd")),
+            "NGoroutines": 0,
+            "NEventsListener": 0,
+            "ServerVersion": corten.__version__,
+            "Runtimes": {"corten": {"path": str(settings.program)}, "runc": {"path": str(settings.program)}},
+            "DefaultRuntime": "corten",
+            "InitBinary": "corten @init",
+            "SecurityOptions": security_options(settings.cgroup_v2),
+            "LiveRestoreEnabled": True,
+            "ExperimentalBuild": False,
+            "Warnings": [],
+        }
+
+    def df(self, kinds: "tuple[str, ...] | list[str]" = ()) -> dict[str, Any]:
+        """What takes how much space. Without `kinds` everything."""
+        wanted = set(kinds or KINDS)
+        shown: dict[str, Any] = {}
+        if "image" in wanted:
+            found = images.every(self._services)
+            listed = [images.usage(self._services, image) for image in found]
+            shown |= {"LayersSize": sum(image.size for image in found), "Images": listed}
+        if "container" in wanted:
+            shown["Containers"] = listing.containers(self._services, all=True, size=True)
+        if "volume" in wanted:
+            shown["Volumes"] = [self._volume(volume.name) for volume in self._services.volumes.all()]
+        if "build-cache" in wanted:
+            shown |= {"BuildCache": [], "BuilderSize": 0}
+        return shown
+
+    def _volume(self, name: str) -> dict[str, Any]:
+        volumes = self._services.volumes
+        usage = {"Size": volumes.size(name), "RefCount": len(volumes.users(name))}
+        return {**volumes.inspect(name), "UsageData": usage}
+
+
+NOT_THERE: dict[str, Any] = {
+    "IndexServerAddress": "https://index.docker.io/v1/",
+    "RegistryConfig": {
+        "AllowNondistributableArtifactsCIDRs": None,
+        "AllowNondistributableArtifactsHostnames": None,
+        "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
+        "IndexConfigs": {},
+        "Mirrors": None,
+    },
+    "GenericResources": None,
+    "Labels": [],
+    "Swarm": {
+        "NodeID": "",
+        "NodeAddr": "",
+        "LocalNodeState": "inactive",
+        "ControlAvailable": False,
+        "Error": "",
+        "RemoteManagers": None,
+    },
+    "Isolation": "",
+    "ContainerdCommit": {"ID": "", "Expected": ""},
+    "RuncCommit": {"ID": corten.__version__, "Expected": corten.__version__},
+    "InitCommit": {"ID": corten.__version__, "Expected": corten.__version__},
+    "ProductLicense": "",
+    "CDISpecDirs": [],
+    "DefaultAddressPools": [{"Base": base, "Size": size} for base, size in POOLS],
+}
+
+
+def security_options(cgroup_v2: bool) -> list[str]:
+    found = ["name=seccomp,profile=builtin"]
+    if os.path.isdir("/sys/kernel/security/apparmor"):
+        found.insert(0, "name=apparmor")
+    return found + (["name=cgroupns"] if cgroup_v2 else [])
+
+
+def distribution() -> dict[str, str]:
+    """The host's os-release; empty where there is none."""
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
+def read_flag(path: str) -> bool:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip() == "1"
+    except OSError:
+        return False

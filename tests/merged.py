@@ -4,6 +4,7 @@ python -m tests.merged UPPERMOST:…:LOWEST      prints JSON: path → [kind and
 """
 
 import ctypes
+import hashlib
 import json
 import os
 import stat
@@ -27,7 +28,7 @@ def listing(root: Path) -> Listing:
             about = path.lstat()
             content: object = None
             if stat.S_ISREG(about.st_mode):
-                content = path.read_text(encoding="latin-1")
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
             elif stat.S_ISLNK(about.st_mode):
                 content = os.readlink(path)
             found[str(path.relative_to(root))] = [about.st_mode, about.st_uid, about.st_gid, content]

@@ -5,11 +5,13 @@ bridge that nobody remembers. Making is lazy and repeatable: the first use in an
 and firewall table are there.
 """
 
+import errno
 import secrets
 import threading
 import time
 from collections.abc import Iterable, Sequence
 
+from corten.kernel import rtnetlink
 from corten.kernel.netlink import Message
 from corten.model.errors import FailedPrecondition, PermissionDenied
 from corten.network import firewall, options
@@ -75,6 +77,7 @@ class Fabric:
             if network.bridge and network.id in used:
                 self.host.furnish_bridge(network)
                 self._raised.add(network.id)
+        self._sweep()
         if self._raised:
             self.host.rebuild_firewall(self._whole())
 
@@ -89,6 +92,15 @@ class Fabric:
     def firewall(self, messages: Sequence[Message]) -> None:
         """Apply a change that the records already show."""
         self.host.firewall(messages, self._whole)
+
+    def _sweep(self) -> None:
+        """Delete devices on our bridges that belong to no container any more."""
+        links = rtnetlink.links(self.host.route)
+        bridges = {network.bridge for network in self.records.networks.values() if network.bridge}
+        ours = {link.ifindex for link in links if link.name in bridges}
+        known = {endpoint.port for sandbox in self.records.sandboxes.values() for endpoint in sandbox.endpoints}
+        stray = [link.name for link in links if link.master in ours and link.name.startswith("vc")]
+        self.host.send([rtnetlink.delete_link(n, accept=(errno.ENODEV,)) for n in stray if n not in known])
 
     def _with_subnets(self, network: Network) -> Network:
         own = {

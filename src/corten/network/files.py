@@ -17,7 +17,6 @@ __all__ = [
     "hosts",
     "read_resolver",
     "resolver_for",
-    "upstreams",
 ]
 
 # Where the engine's name service listens inside each sandbox.
@@ -70,11 +69,6 @@ def read_resolver(text: str) -> Resolver:
             case ["options", *given]:
                 options += given
     return Resolver(tuple(servers), search, tuple(options))
-
-
-def upstreams(host: Resolver, dns: Sequence[str]) -> tuple[str, ...]:
-    """The servers that the name service asks. It asks from the host, so that a stub on the host's loopback will do."""
-    return tuple(dns) or host.servers
 
 
 def resolver_for(

@@ -6,6 +6,7 @@ It starts with the first work and ends with `close`.
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 __all__ = ["Loop"]
@@ -19,14 +20,14 @@ class Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let the loop do `work` soon. Work is done in the order it was given up to its first wait."""
+    def run(self, work: Coroutine[Any, Any, None]) -> "Future[None]":
+        """Let the loop do `work` soon; begun in the order given. Who must know that it is done asks the future."""
         with self._lock:
             if not self._loop:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="corten-network", daemon=True)
                 self._thread.start()
-            asyncio.run_coroutine_threadsafe(work, self._loop)
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """End the thread; what still waits is cancelled."""

@@ -78,11 +78,16 @@ class Directory:
 
 
 class Zone(NamedTuple):
-    """What one container can resolve. `links` give other containers of its networks more names, for it alone."""
+    """What one container can resolve.
+
+    `links` give other containers of its networks more names, for it alone; `outside` says that names of the outside are
+    for it too, to be asked of `servers`, or of the host's where it has none of its own.
+    """
 
     directories: tuple[Directory, ...]
     links: tuple[tuple[str, str], ...] = ()
-    upstreams: tuple[str, ...] = ()
+    outside: bool = False
+    servers: tuple[str, ...] = ()
 
     def addresses(self, name: str) -> list[IPAddress] | None:
         for alias, target in self.links:
@@ -114,7 +119,7 @@ def answer(zone: Zone, query: bytes, *, limit: int = 65535) -> bytes | None:
     name, kind = str(record.q.qname).rstrip(".").lower(), QTYPE.get(record.q.qtype)
     records = _records(zone, name, kind)
     if records is None:
-        return None if zone.upstreams else failure(query)
+        return None if zone.outside else failure(query)
     reply = record.reply(aa=1)
     for data in records:
         reply.add_answer(RR(record.q.qname, QTYPE.reverse[_type_of(data)], ttl=TTL_SECONDS, rdata=data))

@@ -14,7 +14,7 @@ import asyncio
 import errno
 import socket
 import struct
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from corten.kernel import nftables as nft
@@ -62,8 +62,10 @@ def _rewrite(why: str, protocol: int, checksum: int, address: int, port: int, ol
 class NameService:
     """Answers for any number of sandboxes. Its methods are called from any thread."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, host_servers: Callable[[], tuple[str, ...]]) -> None:
+        """:param host_servers: the host's name servers as they are now (a laptop changes networks)"""
         self._loop = loop
+        self._host_servers = host_servers
         self._served: dict[str, Served] = {}
 
     def serve(self, container: str, join: NetworkJoin, zone: Zone) -> None:
@@ -77,7 +79,7 @@ class NameService:
             sock.bind((SERVICE, 0))
         nft.commit(join.netfilter, redirect(udp.getsockname()[1], tcp.getsockname()[1]))
         self.stop(container)
-        self._served[container] = served = Served(zone)
+        self._served[container] = served = Served(zone, self._host_servers)
         self._loop.run(served.open(udp, tcp))
 
     def change(self, container: str, zone: Zone) -> None:
@@ -89,9 +91,9 @@ class NameService:
         return container in self._served
 
     def close(self) -> None:
-        """Stop answering everywhere."""
-        for container in list(self._served):
-            self.stop(container)
+        """Stop answering everywhere; returns when every socket is closed."""
+        for served in [self._served.pop(container) for container in list(self._served)]:
+            self._loop.run(served.close()).result()
 
     def stop(self, container: str) -> None:
         """Stop answering, which lets the namespace go."""
@@ -102,24 +104,29 @@ class NameService:
 class Served:
     """One sandbox's sockets. Everything but `zone` belongs to the service's thread."""
 
-    def __init__(self, zone: Zone) -> None:
+    def __init__(self, zone: Zone, host_servers: Callable[[], tuple[str, ...]]) -> None:
         self.zone = zone
+        self._host_servers = host_servers
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
         self._work: set[asyncio.Task[None]] = set()
+        # Opening takes several turns of the loop; a close that comes meanwhile must find what it opened.
+        self._lock = asyncio.Lock()
 
     async def open(self, udp: socket.socket, tcp: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._udp, _ = await loop.create_datagram_endpoint(lambda: Queries(self), sock=udp)
-        self._tcp = await asyncio.start_server(self._converse, sock=tcp)
+        async with self._lock:
+            self._udp, _ = await loop.create_datagram_endpoint(lambda: Queries(self), sock=udp)
+            self._tcp = await asyncio.start_server(self._converse, sock=tcp)
 
     async def close(self) -> None:
-        if self._udp:
-            self._udp.close()
-        if self._tcp:
-            self._tcp.close()
-        for task in self._work:
-            task.cancel()
+        async with self._lock:
+            if self._udp:
+                self._udp.close()
+            if self._tcp:
+                self._tcp.close()
+            for task in self._work:
+                task.cancel()
 
     def received(self, query: bytes, sender: Any) -> None:
         """Answer a datagram, now or when an upstream has."""
@@ -129,12 +136,15 @@ class Served:
         else:
             self._send(failure(query) if reply is None else reply, sender)
 
+    def _upstreams(self) -> tuple[str, ...]:
+        return self.zone.servers or self._host_servers()
+
     def _send(self, reply: bytes, sender: Any) -> None:
         if self._udp and reply:
             self._udp.sendto(reply, sender)
 
     async def _ask_and_reply(self, query: bytes, sender: Any) -> None:
-        self._send(await ask_by_udp(query, self.zone.upstreams), sender)
+        self._send(await ask_by_udp(query, self._upstreams()), sender)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -150,7 +160,7 @@ class Served:
             while query := await asyncio.wait_for(framed(reader), IDLE_SECONDS):
                 reply = answer(self.zone, query)
                 if reply is None:
-                    reply = await ask_by_tcp(query, self.zone.upstreams)
+                    reply = await ask_by_tcp(query, self._upstreams())
                 if not reply:
                     break
                 writer.write(LENGTH.pack(len(reply)) + reply)

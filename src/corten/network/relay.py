@@ -24,6 +24,8 @@ class Relay:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._servers: dict[str, list[asyncio.Server]] = {}
+        # One change at a time, in the order they were asked for.
+        self._lock = asyncio.Lock()
 
     def open(self, container: str, forwards: Iterable[Forward]) -> None:
         """Listen for those of a container's ports that 127.0.0.1 leads to by TCP, in place of what there was."""
@@ -33,19 +35,24 @@ class Relay:
 
     def stop(self, container: str) -> None:
         """Stop listening for a container."""
-        if container in self._servers:
-            self._loop.run(self._change(container, []))
+        self._loop.run(self._change(container, []))
 
     def close(self) -> None:
-        """Stop listening for all of them."""
-        for container in list(self._servers):
-            self.stop(container)
+        """Stop listening for all of them; returns when every socket is closed."""
+        self._loop.run(self._end()).result()
 
     async def _change(self, container: str, listening: list[tuple[Forward, socket.socket]]) -> None:
-        for server in self._servers.pop(container, []):
-            server.close()
-        if listening:
-            self._servers[container] = [await _serve(forward, sock) for forward, sock in listening]
+        async with self._lock:
+            for server in self._servers.pop(container, []):
+                server.close()
+            if listening:
+                self._servers[container] = [await _serve(forward, sock) for forward, sock in listening]
+
+    async def _end(self) -> None:
+        async with self._lock:
+            for server in [server for servers in self._servers.values() for server in servers]:
+                server.close()
+            self._servers.clear()
 
 
 def _by_loopback(forward: Forward) -> bool:

@@ -4,6 +4,8 @@ What is recorded comes before what is made, and release undoes both in any state
 half-way leaves nothing, and a second release finds nothing to do.
 """
 
+import asyncio
+import errno
 import os
 import secrets
 import socket
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from corten.kernel import netns, program
+from corten.kernel import netns, program, rtnetlink
 from corten.kernel.netlink import NetlinkError
 from corten.kernel.netns import NetworkJoin
 from corten.model.errors import Conflict, CortenError, InvalidArgument, NotFound, PermissionDenied
@@ -32,6 +34,9 @@ from corten.network.relay import Relay
 from corten.network.sandbox import Sandbox, SandboxRequest
 
 __all__ = ["Files", "Reservation", "Sandboxes"]
+
+# By then the kernel has taken away the devices of a namespace that nobody holds (it does so soon, but not at once).
+SWEEP_SECONDS = 1.0
 
 
 class Files(NamedTuple):
@@ -80,7 +85,7 @@ class Sandboxes:
         self._program_path = program_path
         self._host_resolver = files.HostResolver(resolv_conf)
         self._loop = Loop()
-        self._names = NameService(self._loop)
+        self._names = NameService(self._loop, lambda: self._host_resolver.read().servers)
         self._relay = Relay(self._loop)
         self._directories: dict[str, Directory] = {}
 
@@ -144,6 +149,8 @@ class Sandboxes:
                 self._relay.stop(container)
                 self._fabric.firewall(firewall.withdraw(self._fabric.host.identity.table, forwards))
                 self._fabric.host.forget_connections([f.address for f in forwards if f.protocol == "udp"])
+            if ports := [endpoint.port for endpoint in sandbox.endpoints if endpoint.device]:
+                self._loop.run(self._sweep(ports))
 
     def connect(self, container: str, request: EndpointRequest, netns_fd: int) -> dict[str, Any]:
         """Connect a running container to one more network; its endpoint in the shape of Docker's EndpointSettings.
@@ -334,9 +341,15 @@ class Sandboxes:
         named = [e for e in sandbox.endpoints if networks[e.network].serves_names]
         links = [tuple(link.split(":", 1)) for e in named for link in e.request.links]
         outside = any(sandbox.gateway(networks, version) for version in (4, 6))
-        servers = files.upstreams(self._host_resolver.read(), sandbox.request.dns) if outside else ()
         pairs = tuple((alias, target) for target, alias in links)
-        return Zone(tuple(self._directory(e.network) for e in named), pairs, servers)
+        directories = tuple(self._directory(endpoint.network) for endpoint in named)
+        return Zone(directories, pairs, outside, tuple(sandbox.request.dns))
+
+    async def _sweep(self, ports: list[str]) -> None:
+        """Delete devices that outlive their container because another holds its namespace (`container:ID`)."""
+        await asyncio.sleep(SWEEP_SECONDS)
+        messages = [rtnetlink.delete_link(port, accept=(errno.ENODEV,)) for port in ports]
+        await asyncio.to_thread(self._fabric.host.send, messages)
 
     def _has_service(self, sandbox: Sandbox) -> bool:
         """User-defined networks have it; the default one only where the host's servers are out of reach."""

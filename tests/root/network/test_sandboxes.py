@@ -1,9 +1,12 @@
 """The life of a container's network: what is taken, what a kill -9 cannot lose, what is left at the end."""
 
+import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,11 +140,72 @@ def test_a_launch_that_failed_leaves_nothing(corten: Engine, route: Netlink) -> 
     assert box.address() == reservation.sandbox.endpoints[0].ipv4.partition("/")[0]
     corten.stop(box)
     # The kernel takes the device away once the namespace is gone, some milliseconds later.
-    for _ in range(200):
-        if not [link for link in rtnetlink.links(route) if link.name.startswith("vc")]:
-            break
-        subprocess.run(["sleep", "0.01"], check=True)
-    assert [link.name for link in rtnetlink.links(route)] == ["lo", "corten0"]
+    assert eventually(lambda: [link.name for link in rtnetlink.links(route)] == ["lo", "corten0"], 3)
+
+
+def test_a_device_whose_namespace_another_container_holds_is_taken_away(corten: Engine, route: Netlink) -> None:
+    """`--network container:ID` keeps the namespace of a container that ended."""
+    box = corten.run("bridge")
+    held = os.dup(box.netns_fd)
+    corten.stop(box)
+    assert [link.name for link in rtnetlink.links(route) if link.name.startswith("vc")]
+    assert eventually(lambda: not [link for link in rtnetlink.links(route) if link.name.startswith("vc")], 3)
+    os.close(held)
+
+
+def test_restore_takes_the_devices_of_forgotten_containers_away(corten: Engine, route: Netlink) -> None:
+    box = corten.run("bridge")
+    held = os.dup(box.netns_fd)
+    corten.restart()
+    corten.networks.restore({})
+    assert not [link for link in rtnetlink.links(route) if link.name.startswith("vc")]
+    os.close(held)
+
+
+def test_fifty_at_once_leave_nothing(corten: Engine, route: Netlink) -> None:
+    corten.networks.create(NetworkSpec(name="back"))
+    boxes = [Container() for _ in range(10)]
+    errors: list[Exception] = []
+
+    def live(number: int) -> None:
+        try:
+            for turn in range(5):
+                wanted = ("bridge", "back")[turn % 2]
+                made = corten.reserve(wanted, ports=(PortRequest(80),), id=f"{number:032x}{turn:032x}")
+                with boxes[number].join() as join:
+                    corten.networks.join(made.sandbox.container, join)
+                    made.close_fds()
+                    corten.networks.release(made.sandbox.container)
+                    join.route.send([rtnetlink.delete_link("eth0")])
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=live, args=(number,)) for number in range(len(boxes))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for box in boxes:
+        box.end()
+    assert errors == []
+    assert eventually(lambda: not [link for link in rtnetlink.links(route) if link.name.startswith("vc")], 3)
+    assert corten.networks.inspect("back")["Containers"] == {}
+    assert elements("any4") == ""
+    assert corten.run("bridge").address() == "172.17.0.2"
+
+
+def elements(name: str) -> str:
+    listed = subprocess.run(["nft", "list", "map", "inet", "corten", name], capture_output=True, text=True, check=True)
+    return listed.stdout.partition("elements")[2]
+
+
+def eventually(holds: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def test_a_failed_reservation_takes_nothing(corten: Engine) -> None:

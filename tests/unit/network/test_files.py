@@ -15,7 +15,6 @@ from corten.network.files import (
     reachable,
     read_resolver,
     resolver_for,
-    upstreams,
 )
 
 HOST = Resolver(("127.0.0.53", "10.0.0.1"), ("corp.example",), ("timeout:1",))
@@ -51,8 +50,6 @@ def test_the_default_network_gets_the_hosts_servers_without_stubs() -> None:
 def test_a_user_defined_network_asks_the_name_service_alone() -> None:
     made = resolver_for(HOST, dns=("9.9.9.9",), service=True)
     assert made.render() == b"nameserver 127.0.0.11\nsearch corp.example\noptions timeout:1 ndots:0\n"
-    assert upstreams(HOST, ("9.9.9.9",)) == ("9.9.9.9",)
-    assert upstreams(HOST, ()) == HOST.servers
 
 
 @pytest.mark.parametrize("service", [True, False])

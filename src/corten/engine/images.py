@@ -8,18 +8,30 @@ from typing import Any
 
 import msgspec
 
+from corten.engine.difference import hidden_paths
 from corten.engine.logfile import moment
+from corten.engine.merging import merge
 from corten.engine.moment import SECOND, rfc3339
-from corten.engine.record import Record
-from corten.engine.services import Services
-from corten.images import Image, Loaded, Untagged, User
+from corten.engine.record import Container, Record
+from corten.engine.services import Services, commit, event, now
+from corten.images import Deleted, Image, Loaded, Untagged, User
+from corten.images.amend import amend
+from corten.images.commit import Authored
+from corten.images.listing import Summary
 from corten.layers.compression import Readable
 from corten.model.cancel import Cancel
+from corten.model.container import ContainerConfig
 from corten.model.digest import Digest
-from corten.model.errors import InvalidArgument, NotFound
+from corten.model.errors import Conflict, InvalidArgument, NotFound
+from corten.model.image import Healthcheck, RunConfig
 from corten.model.reference import Reference
+from corten.wire.filters import NONE, Filters
 
-__all__ = ["Images", "descendants", "every", "shown_name", "size_of", "usage", "users"]
+__all__ = ["Images", "descendants", "shown_name", "size_of", "users"]
+
+
+Listed = list[dict[str, Any]]
+Removals = list[dict[str, str]]
 
 
 class Images:
@@ -48,9 +60,72 @@ class Images:
         target = Reference.parse_name(repo)
         self._images.tag(name, target.with_tag(tag) if tag else target)
 
-    def remove(self, name: str, *, force: bool = False, prune: bool = True) -> list[dict[str, str]]:
-        removed = self._images.remove(name, force=force, prune=prune)
-        return [{"Untagged": r.name} if isinstance(r, Untagged) else {"Deleted": str(r.id)} for r in removed]
+    def remove(self, name: str, *, force: bool = False, prune: bool = True) -> Removals:
+        return [as_json(one) for one in self._images.remove(name, force=force, prune=prune)]
+
+    def list(
+        self, *, all: bool = False, filters: Filters = NONE, shared_size: bool = False, digests: bool = False
+    ) -> Listed:
+        """The images that filters let through, the newest first, as `docker images` shows them."""
+        del digests  # they are always shown
+        wanted = {key: filters.values(key) for key in filters.keys}
+        found = self._images.summaries(wanted, everything=all, shared_size=shared_size)
+        return [summary(self._services, one) for one in found]
+
+    def history(self, name: str) -> Listed:
+        """How an image came to be, the newest step first."""
+        return [
+            {
+                "Id": str(step.id or "<missing>"),
+                "Created": moment(step.created or "") // SECOND,
+                "CreatedBy": step.created_by,
+                "Tags": step.tags or None,
+                "Size": step.size,
+                "Comment": step.comment,
+            }
+            for step in self._images.history(name)
+        ]
+
+    def prune(self, filters: Filters = NONE) -> dict[str, Any]:
+        """Remove images without a name, or with `dangling=false` all that no container uses."""
+        removed, freed = self._images.prune({key: filters.values(key) for key in filters.keys})
+        return {"ImagesDeleted": [as_json(one) for one in removed] or None, "SpaceReclaimed": freed}
+
+    def commit(
+        self,
+        ref: str,
+        *,
+        repo: str = "",
+        tag: str = "",
+        comment: str = "",
+        author: str = "",
+        pause: bool = True,
+        changes: Sequence[str] = (),
+        config: ContainerConfig | None = None,
+    ) -> str:
+        """An image of a container as it is now; a running one is held meanwhile, unless `pause` is off."""
+        services = self._services
+        container = services.catalog.find(ref)
+        with container.lock:
+            if container.state.status in ("removing", "dead"):
+                raise Conflict(f"You cannot commit container {container.id} which is being removed")
+            task = container.task if pause and container.state.status == "running" else None
+            if task is not None:
+                task.pause()
+            try:
+                made = self._commit(container, run_defaults(container, config, changes), repo, tag, comment, author)
+            finally:
+                if task is not None:
+                    task.resume()
+            commit(services, container, events=[event(container, "commit", comment=comment, imageID=made)])
+        return made
+
+    def _commit(self, container: Container, run: RunConfig, repo: str, tag: str, comment: str, author: str) -> str:
+        about = Authored(now(), author=author, comment=comment, created_by=" ".join(container.record.command))
+        base = find(self._services, container.record.image_id)
+        target = Reference.parse_name(repo).with_tag(tag or "latest") if repo else None
+        hidden = hidden_paths(container)
+        return str(self._images.commit(base, container.id, run, about, name=target, hidden=hidden))
 
     def inspect(self, name: str) -> dict[str, Any]:
         """An image as `docker image inspect` shows it."""
@@ -117,34 +192,62 @@ def users(services: Services, image: Digest) -> list[User]:
     ]
 
 
-def every(services: Services) -> list[Image]:
-    """All images of the store."""
-    with services.database.read() as rows:
-        ids = [id for (id,) in rows.execute("SELECT id FROM images")]
-    found = []
-    for id in ids:
-        try:
-            found.append(services.images.get(id))
-        except NotFound:
-            continue  # removed meanwhile
-    return found
+def as_json(removed: Untagged | Deleted) -> dict[str, str]:
+    return {"Untagged": removed.name} if isinstance(removed, Untagged) else {"Deleted": str(removed.id)}
 
 
-def usage(services: Services, image: Image) -> dict[str, Any]:
-    """An image as `docker images` and `docker system df` show it. Sizes that are shared with others are not counted."""
-    created = image.config.created or ""
+def summary(services: Services, found: Summary) -> dict[str, Any]:
+    """An image as `docker images` and `docker system df` show it."""
+    image = found.image
     return {
         "Id": str(image.id),
         "ParentId": str(image.parent or ""),
-        "RepoTags": image.tags or ["<none>:<none>"],
-        "RepoDigests": image.digests or ["<none>@<none>"],
-        "Created": moment(created) // SECOND if created else 0,
+        "RepoTags": found.tags or ["<none>:<none>"],
+        "RepoDigests": found.digests or ["<none>@<none>"],
+        "Created": image.created_unix,
         "Size": image.size,
         "VirtualSize": image.size,
-        "SharedSize": -1,
+        "SharedSize": found.shared_size,
         "Labels": image.config.run.labels,
         "Containers": len(users(services, image.id)),
     }
+
+
+def run_defaults(container: Container, asked: ContainerConfig | None, changes: Sequence[str]) -> RunConfig:
+    """What an image made of a container starts with: what is asked for, then the container's own, then `--change`."""
+    own = from_container(container.record.config)
+    merged = from_container(merge(asked, own)) if asked is not None else own
+    return amend(merged, changes)
+
+
+def from_container(config: ContainerConfig) -> RunConfig:
+    health = config.healthcheck
+    return RunConfig(
+        user=config.user,
+        exposed_ports=config.exposed_ports,
+        env=as_list(config.env),
+        entrypoint=as_list(config.entrypoint),
+        cmd=as_list(config.cmd),
+        volumes=config.volumes,
+        working_dir=config.working_dir,
+        labels=config.labels,
+        stop_signal=config.stop_signal,
+        healthcheck=msgspec.convert(msgspec.to_builtins(health), Healthcheck) if health else None,
+        on_build=as_list(config.on_build),
+        shell=as_list(config.shell),
+    )
+
+
+def as_list(values: tuple[str, ...] | None) -> list[str] | None:
+    return None if values is None else list(values)
+
+
+def find(services: Services, image_id: str) -> Image | None:
+    """An image that may have been removed since."""
+    try:
+        return services.images.get(image_id) if image_id else None
+    except NotFound:
+        return None
 
 
 def shown_name(services: Services, record: Record) -> str:
@@ -158,15 +261,14 @@ def shown_name(services: Services, record: Record) -> str:
 
 def size_of(services: Services, image_id: str) -> int:
     """The bytes of an image's unpacked files; 0 when it is gone."""
-    try:
-        return services.images.get(image_id).size
-    except NotFound:
-        return 0
+    image = find(services, image_id)
+    return image.size if image else 0
 
 
 def descendants(services: Services, text: str) -> set[str]:
     """The ids of the images that stand on this one, itself included."""
     base = services.images.get(text)
     chain = base.chain
-    standing = {str(image.id) for image in every(services) if chain and image.chain[: len(chain)] == chain}
+    images = [one.image for one in services.images.summaries({}, everything=True)]
+    standing = {str(image.id) for image in images if chain and image.chain[: len(chain)] == chain}
     return {str(base.id)} | standing

@@ -37,7 +37,7 @@ class System:
             "ContainersRunning": running,
             "ContainersPaused": paused,
             "ContainersStopped": len(statuses) - running - paused,
-            "Images": len(images.every(self._services)),
+            "Images": len(self._services.images.summaries({}, everything=True)),
         }
 
     def _storage(self) -> dict[str, Any]:
@@ -107,9 +107,8 @@ class System:
         wanted = set(kinds or KINDS)
         shown: dict[str, Any] = {}
         if "image" in wanted:
-            found = images.every(self._services)
-            listed = [images.usage(self._services, image) for image in found]
-            shown |= {"LayersSize": sum(image.size for image in found), "Images": listed}
+            listed = images.Images(self._services).list(all=True, shared_size=True)
+            shown |= {"LayersSize": sum(image["Size"] for image in listed), "Images": listed}
         if "container" in wanted:
             shown["Containers"] = listing.containers(self._services, all=True, size=True)
         if "volume" in wanted:

@@ -6,6 +6,7 @@ import os
 
 from corten.kernel.probe import Host
 from corten.model.errors import InvalidArgument, NotFound, Unimplemented
+from corten.runtime.command.foreground import forward_signals, wait
 from corten.runtime.container import Container, Request, connect, read_config, start_now, wants_terminal
 from corten.runtime.container import create as make
 from corten.runtime.state import Store
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from corten.model.runtime_spec import Process
     from corten.runtime.command import Context
+    from corten.runtime.command.console import Console
     from corten.runtime.launch import Launch
 
 __all__ = ["create", "delete", "exec_", "kill", "run", "start"]
@@ -49,9 +51,7 @@ def run(context: Context) -> int:
         if detached:
             hint = "give --console-socket"
             raise InvalidArgument("cannot allocate tty if runc will detach without setting console socket", hint=hint)
-        from corten.runtime.command.console import Console
-
-        console = Console()
+        console = _console()
         request.console_socket = console.theirs
     store = Store(context.root)
     warnings = _Warnings(context)
@@ -59,6 +59,8 @@ def run(context: Context) -> int:
     try:
         if console:
             console.take()
+        if not detached and container.launch:
+            forward_signals(container.launch.pidfd)
         launch = start_now(container, spec)
     except BaseException:
         if console:
@@ -84,9 +86,7 @@ def exec_(context: Context) -> int:
     if process.get("terminal") and request.console_socket < 0:
         if detached:
             raise InvalidArgument("cannot allocate tty if runc will detach without setting console socket")
-        from corten.runtime.command.console import Console
-
-        console = Console()
+        console = _console()
         request.console_socket = console.theirs
     cgroup = given.text("cgroup").rpartition(":")[2]
     launch = container.exec(process, request, cgroup=cgroup, ignore_paused=given.on("ignore-paused"))
@@ -249,9 +249,14 @@ def _realtime(name: str) -> int:
     return base + int(offset or 0) if base else 0
 
 
-def _wait(launch: Launch, console: object) -> int:
-    """Wait for the child, passing on what we are told; its exit code, or 128 and the signal."""
+def _console() -> Console:
+    """Only for who needs one: the terminal's modules cost a millisecond to import."""
     from corten.runtime.command.console import Console
-    from corten.runtime.command.foreground import wait
 
-    return wait(launch.pid, launch.pidfd, console if isinstance(console, Console) else None)
+    return Console()
+
+
+def _wait(launch: Launch, console: Console | None) -> int:
+    """Wait for the child, passing on what we are told; its exit code, or 128 and the signal."""
+    forward_signals(launch.pidfd)
+    return wait(launch.pid, launch.pidfd, console)

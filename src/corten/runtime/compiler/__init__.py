@@ -13,7 +13,6 @@ from corten.runtime.compiler import (
     control_groups,
     devices,
     hooks,
-    joining,
     mounts,
     namespaces,
     process,
@@ -120,6 +119,8 @@ def compile_exec(
     process and `start` its start time (field 22 of /proc/PID/stat), which tells it from a later process of the same
     number. `cgroup` is a directory below the container's cgroups.
     """
+    from corten.runtime.compiler import joining
+
     draft = Draft(spec, host, options or Options(), bundle="/", id=id)
     namespaces.read(draft)
     joining.enter(draft, pid, start, cgroup)

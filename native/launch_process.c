@@ -205,7 +205,10 @@ int op_no_new_privs(struct launch *l)
 int op_chdir(struct launch *l, const char *path)
 {
     char where[4096];
-    TRY(chdir(path));
+    /* No magic link: /proc/self/fd/N would lead wherever one of our descriptors does (CVE-2024-21626). */
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+    AUTO_CLOSE dir = TRY(sys_openat2(AT_FDCWD, path, &how));
+    TRY(fchdir(dir));
     /* Outside the root the kernel answers "(unreachable)/...": a descriptor that leaked led us there. */
     TRY(CALL(SYS_getcwd, where, sizeof where));
     if (where[0] != '/') {

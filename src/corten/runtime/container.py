@@ -360,12 +360,13 @@ def create(
     bundle: str,
     listener: bool = True,
     trace: bool = False,
+    fault: tuple[int, int] | None = None,
     warnings: list[str] | None = None,
 ) -> Container:
     """Make the container up to ``created``. Without `listener` its `launch` is kept for `start_now`.
 
-    With `trace` the launch keeps how long each row took. Raises what keeps the container from being created, having
-    undone everything.
+    With `trace` the launch keeps how long each row took; `fault` = (row, errno) makes a row fail, for tests. Raises
+    what keeps the container from being created, having undone everything.
     """
     spec = read_config(request.config)
     container = Container(store.make(id), host)
@@ -381,7 +382,7 @@ def create(
         if listener:
             sock = _listening(entry)
             fds["start"] = sock.fileno()
-        launch = container.launch = Launch.spawn(plan, program=program.path(), fds=fds, trace=trace)
+        launch = container.launch = Launch.spawn(plan, program=program.path(), fds=fds, trace=trace, fault=fault)
         launch.until("created", container._controller(spec, record))
         record |= {"status": "created", "pid": launch.pid, "start": start_time(launch.pid)}
         entry.write("state.json", codec.dumps(record).encode())

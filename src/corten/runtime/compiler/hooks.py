@@ -1,8 +1,8 @@
 """``/hooks``: where in the plan the controller runs which hooks.
 
-prestart and createRuntime run when the namespaces exist; createContainer before the root is entered, in the container's
-namespaces but by host paths; startContainer after `start`, in the container; poststart and poststop are the caller's,
-outside of any plan (runtime.md, "Lifecycle").
+prestart and createRuntime run when the mounts are made, before pivot_root (as runc: such hooks add mounts of their
+own); createContainer next, in the container's namespaces but by host paths; startContainer after `start`, in the
+container; poststart and poststop are the caller's, outside of any plan (runtime.md, "Lifecycle").
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def checked(draft: Draft) -> None:
 
 
 def runtime(draft: Draft) -> None:
-    """prestart and createRuntime: the namespaces exist, the root is still the host's."""
+    """prestart and createRuntime: namespaces and mounts exist, the root is still the host's."""
     _stop(draft, "createRuntime", "prestart", "createRuntime")
 
 

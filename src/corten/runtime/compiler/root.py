@@ -1,6 +1,6 @@
 """``/root``: the root file system, how the process gets there, and what the kernel's own paths show of the host.
 
-The root is taken as a detached clone (nothing appears in the host's mount table), attached over the child's old root,
+The root is taken as a detached clone (nothing appears in the host's mount table), attached in the child's namespace,
 and made the namespace's root by pivot_root at the end, which leaves no way back. From the row ``root`` on no row may
 name a host path; container paths resolve below that handle.
 """
@@ -47,8 +47,13 @@ def enter(draft: Draft) -> None:
     """From here every path is the container's."""
     why = "so that no mount event of the root file system reaches the host"
     draft.child.append(ops.mount_setattr("root", 0, 0, flags.MS_PRIVATE, "", 1, actor="child", why=why))
+    place = "old-root"
     why = "over the old root, which is always reachable, however its path is protected"
-    draft.child.append(ops.attach("root", "old-root", why=why, origin="/root/path"))
+    if any((draft.spec.get("hooks") or {}).get(kind) for kind in ("prestart", "createRuntime", "createContainer")):
+        place, why = "root-path", "at its own path, where hooks look for it"
+        bits = flags.O_PATH | flags.O_DIRECTORY
+        draft.child.append(ops.open(draft.root_path, bits, slot=place, actor="child", origin="/root/path"))
+    draft.child.append(ops.attach("root", place, why=why, origin="/root/path"))
     draft.child.append(ops.root("root", origin="/root/path"))
 
 

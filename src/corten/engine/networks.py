@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from corten.engine import sandbox
+from corten.engine.listing import until
 from corten.engine.record import Container
 from corten.engine.requests import IpamCreate, IpamSubnet, NetworkCreate
 from corten.engine.services import Services, commit
@@ -68,7 +69,7 @@ class Networks:
     def prune(self, filters: Filters = NONE) -> dict[str, Any]:
         """Remove the networks that no container has, running or not."""
         used = {name for container in self._services.catalog for name in container.record.networks}
-        removed = self._services.networks.prune(filters, used=used)
+        removed = self._services.networks.prune(filters, before_ns=until(filters), used=used)
         return {"NetworksDeleted": removed or None}
 
     def list(self, filters: Filters = NONE) -> "list[dict[str, Any]]":

@@ -134,18 +134,18 @@ class Networks:
     def prune(self, filters: Filters | None = None, *, before_ns: int | None = None, used: Iterable[str] = ()) -> Names:
         """Remove the networks that nobody is in; returns their names.
 
-        :param filters: label and label!
+        :param filters: label and label!; the caller reads until into `before_ns`
         :param before_ns: only those made before that time
         :param used: names or ids that stopped containers still name
         """
         wished = (filters or Filters({})).only(("label", "label!", "until"))
-        keep = {self.get(ref).id for ref in used}
+        keep = set(used)
         with self._fabric.lock:
             idle = [
                 network
                 for network in list(self._records.networks.values())
                 if not network.predefined
-                and network.id not in keep
+                and not keep & {network.id, network.name}
                 and wished.labels(network.spec.labels)
                 and (before_ns is None or network.created_ns < before_ns)
                 and not self._records.residents(network.id)

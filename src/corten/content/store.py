@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ from corten.model.errors import AlreadyExists, CortenError, DataLoss, NotFound, 
 __all__ = ["Blob", "Info", "Store"]
 
 DOCUMENT_LIMIT = 8 << 20
+ONCE = ".once"
+DAY = 24 * 3600.0
 
 
 class Info(msgspec.Struct, frozen=True):
@@ -78,14 +81,17 @@ class Store:
     def __contains__(self, digest: Digest) -> bool:
         return self.path(digest).exists()
 
-    def ingest(self, ref: str, expected: Digest | None = None, size: int | None = None) -> Writer:
+    def ingest(
+        self, ref: str, expected: Digest | None = None, size: int | None = None, *, resumable: bool = True
+    ) -> Writer:
         """Begin, or go on with, the blob that the caller knows as `ref`; look at the writer's `offset`.
 
-        Raises AlreadyExists when `expected` is already there, Unavailable when somebody else writes `ref` now.
+        What is not `resumable` goes at the next start, when a crash left it. Raises AlreadyExists when `expected` is
+        already there, Unavailable when somebody else writes `ref` now.
         """
         if expected is not None and expected in self:
             raise AlreadyExists(f"ingest {ref}: blob {expected} is already stored")
-        name = hashlib.sha256(ref.encode()).hexdigest()
+        name = hashlib.sha256(ref.encode()).hexdigest() + ("" if resumable else ONCE)
         with self._lock:
             if name in self._writing:
                 raise Unavailable(f"ingest {ref}: it is being written by another request", hint="wait and try again")
@@ -117,7 +123,7 @@ class Store:
         """Store a small document whole; storing it twice is no error."""
         digest = Digest.of(data)
         if digest not in self:
-            with self.ingest(f"document {digest} {threading.get_ident()}", size=len(data)) as writer:
+            with self.ingest(f"document {digest} {threading.get_ident()}", size=len(data), resumable=False) as writer:
                 writer.restart()
                 writer.write(data)
                 writer.commit()
@@ -191,11 +197,15 @@ class Store:
         for path in (self.root / "trash").iterdir():
             path.unlink(missing_ok=True)
 
-    def abandon(self) -> None:
-        """Drop every unfinished ingest that is not being written (for an engine that starts and will not resume)."""
+    def abandon(self, *, older_than: float = DAY) -> None:
+        """When an engine starts: drop the ingests that cannot be resumed, and those that nobody resumed in so long.
+
+        `older_than` is in seconds.
+        """
+        oldest = time.time() - older_than
         with self._lock:
             for path in (self.root / "ingest").iterdir():
-                if path.name not in self._writing:
+                if path.name not in self._writing and (path.suffix == ONCE or path.stat().st_mtime < oldest):
                     path.unlink(missing_ok=True)
 
     def remove_all(self) -> None:

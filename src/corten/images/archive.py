@@ -84,7 +84,7 @@ def _take_in(stores: Stores, stream: StreamSource, entry: tar.Entry, lease: Leas
         lease.keep(Node("blob", promised))
         if promised in stores.content:
             return promised  # the walk skips what we leave
-    with stores.content.ingest(ref, expected=promised, size=entry.size) as writer:
+    with stores.content.ingest(ref, expected=promised, size=entry.size, resumable=False) as writer:
         try:
             for piece in stream.pieces(entry.size):
                 writer.write(piece)

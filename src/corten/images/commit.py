@@ -101,7 +101,7 @@ def _whole(stream: source.StreamSource) -> Iterable[bytes | memoryview]:
 
 def _write_layer(stores: Stores, pieces: Iterable[bytes | memoryview], lease: Lease) -> Descriptor | None:
     """Store the tar; None when it holds nothing."""
-    with stores.content.ingest(f"layer {secrets.token_hex(8)}") as writer:
+    with stores.content.ingest(f"layer {secrets.token_hex(8)}", resumable=False) as writer:
         try:
             for piece in pieces:
                 writer.write(piece)

@@ -18,11 +18,11 @@ from corten.images.save import Wanted, save
 from corten.images.stores import KeyedLock, Stores
 from corten.images.transfer import Told
 from corten.layers.compression import Readable
-from corten.metadata import Collected, Database, collect
+from corten.metadata import Collected, Database, collect, leases
 from corten.model.cancel import Cancel
 from corten.model.digest import Digest
 from corten.model.document import Document
-from corten.model.errors import InvalidArgument, NotFound
+from corten.model.errors import CortenError, InvalidArgument, NotFound
 from corten.model.event import Event
 from corten.model.image import ImageConfig, RunConfig, chain_ids
 from corten.model.manifest import Manifest
@@ -50,7 +50,7 @@ class Images:
         machine = platform or Platform(os.uname().machine, "linux").normal()
         self._stores = Stores(db, content, snapshots, machine, KeyedLock())
         self.users = users
-        self._syncing: threading.Thread | None = None
+        self._syncing: list[threading.Thread] = []
 
     @property
     def platform(self) -> Platform:
@@ -204,15 +204,39 @@ class Images:
         stores = self._stores
         return collect(stores.db, [SnapshotCollector(stores.snapshots), stores.content])
 
+    def restore(self) -> None:
+        """Put the stores in order when an engine starts and nobody is at work yet.
+
+        What a crash interrupted is dropped, except what a pull can go on with; what a power cut took is unpacked again.
+        """
+        stores = self._stores
+        with stores.db.write(durable=False) as tx:
+            leases.expire(tx, interrupted=True)
+        stores.content.abandon()
+        collect(stores.db, [SnapshotCollector(stores.snapshots, actives=True), stores.content])
+        if stores.snapshots.lost:
+            self._unpack_again()
+
+    def _unpack_again(self) -> None:
+        with self._stores.db.read() as rows:
+            ids = [row.id for row in records.all_rows(rows)]
+        for id in ids:
+            try:
+                self.unpack(self.get(id))
+            except CortenError:
+                continue  # a damaged image must not keep the engine from starting: who uses it hears of it
+        self._sync_later()
+
     def _sync_later(self) -> None:
         """Unpacked layers reach the disk in the background: until they have, a power cut costs only unpacking again."""
-        self._syncing = threading.Thread(target=self._stores.snapshots.sync, name="snapshots-sync", daemon=True)
-        self._syncing.start()
+        thread = threading.Thread(target=self._stores.snapshots.sync, name="snapshots-sync", daemon=True)
+        self._syncing = [*(other for other in self._syncing if other.is_alive()), thread]
+        thread.start()
 
     def close(self) -> None:
         """Wait for what still goes on in the background."""
-        if self._syncing:
-            self._syncing.join()
+        for thread in self._syncing:
+            thread.join()
 
 
 def _is_digest_or_tagged(text: str) -> bool:

@@ -112,7 +112,7 @@ class Pull:
         name = str(self.reference.digest or self.reference.tag)
         self.tell(Notice(f"Pulling from {self.reference.path}", str(self.reference.tag or name)))
         remote = resolve(self.repository, name, self.platform)
-        with leases.hold(self.stores.db, f"pull {self.reference}") as lease:
+        with leases.hold(self.stores.db, f"pull {self.reference}", resumable=True) as lease:
             config = self.fetch_config(remote.manifest, lease)
             new = self.fetch_layers(remote.manifest.value, config.value, lease)
             known = self.record(remote, config)

@@ -1,7 +1,8 @@
 """Leases: roots with an end, held by work in progress.
 
 A pull takes a lease, adds each blob to it *before* it writes the blob, and drops the lease once an image record
-keeps them. A crash in between leaves a lease that expires, and garbage collection does the rest.
+keeps them. A crash in between leaves a lease: a *resumable* one keeps what was fetched for another attempt until it
+expires, any other ends when the engine starts again; garbage collection does the rest.
 """
 
 import secrets
@@ -36,11 +37,16 @@ class Lease:
 
 
 @contextmanager
-def hold(db: Database, why: str, keep: Iterable[Node] = (), *, lifetime_ns: int = DAY_NS) -> Iterator[Lease]:
+def hold(
+    db: Database, why: str, keep: Iterable[Node] = (), *, lifetime_ns: int = DAY_NS, resumable: bool = False
+) -> Iterator[Lease]:
     """Hold a lease for the length of the block; `why` is for people who wonder what keeps a blob alive."""
     lease = Lease(db, secrets.token_hex(8))
     with db.write(durable=False) as tx:
-        tx.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", (lease.id, why, tx.now(), tx.now() + lifetime_ns))
+        tx.execute(
+            "INSERT INTO leases (id, why, created_ns, expires_ns, resumable) VALUES (?, ?, ?, ?, ?)",
+            (lease.id, why, tx.now(), tx.now() + lifetime_ns, int(resumable)),
+        )
         references.add(tx, lease.node, keep)
     try:
         yield lease
@@ -49,10 +55,13 @@ def hold(db: Database, why: str, keep: Iterable[Node] = (), *, lifetime_ns: int 
             _end(tx, lease.id)
 
 
-def expire(tx: Transaction, *, everything: bool = False) -> int:
-    """End the leases whose time is over, or all of them (at the engine's start nobody holds one); returns how many."""
-    limit = (1 << 63) - 1 if everything else tx.now()
-    ids = [row[0] for row in tx.execute("SELECT id FROM leases WHERE expires_ns <= ?", (limit,))]
+def expire(tx: Transaction, *, interrupted: bool = False) -> int:
+    """End the leases whose time is over; returns how many.
+
+    `interrupted` is for an engine that starts, when nobody holds any: all that cannot be resumed end as well.
+    """
+    over = "expires_ns <= ? OR NOT resumable" if interrupted else "expires_ns <= ?"
+    ids = [row[0] for row in tx.execute(f"SELECT id FROM leases WHERE {over}", (tx.now(),))]
     for id in ids:
         _end(tx, id)
     return len(ids)

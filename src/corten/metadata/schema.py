@@ -138,6 +138,8 @@ CREATE TABLE volumes (
 ) STRICT;
 """
 
+RESUMABLE_LEASES = "ALTER TABLE leases ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0;"
+
 MIGRATIONS = (
     Migration("core", CORE),
     Migration("images", IMAGES),
@@ -145,4 +147,5 @@ MIGRATIONS = (
     Migration("layers", LAYERS),
     Migration("compressed", COMPRESSED),
     Migration("containers", CONTAINERS),
+    Migration("resumable-leases", RESUMABLE_LEASES),
 )

@@ -24,6 +24,10 @@ class Native:
         self.root = root
         self._records = Records(root, boot=boot)
 
+    @property
+    def lost(self) -> int:
+        return self._records.lost
+
     def node(self, key: str) -> str:
         return f"{self.name}/{key}"
 

@@ -31,6 +31,10 @@ class Overlay:
         self._records = Records(root, boot=boot)
         self._usage: dict[str, Usage] = {}
 
+    @property
+    def lost(self) -> int:
+        return self._records.lost
+
     def node(self, key: str) -> str:
         return f"{self.name}/{key}"
 

@@ -55,6 +55,10 @@ class Snapshotter(Protocol):
     name: str
     root: Path
 
+    @property
+    def lost(self) -> int:
+        """How many committed snapshots a power cut before `sync` cost: they were dropped when the root was opened."""
+
     def node(self, key: str) -> str:
         """How references name a snapshot (``metadata.references``): with the snapshotter's name before the key."""
 

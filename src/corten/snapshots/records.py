@@ -57,6 +57,7 @@ class Records:
         self._by_key: dict[str, Record] = {}
         self._children: dict[str, int] = {}
         self._next = 1
+        self.lost = 0
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._load()
 
@@ -69,6 +70,7 @@ class Records:
             record = self._read(name)
             if record is None or (record.kind is Kind.COMMITTED and record.boot not in ("", self._boot)):
                 tree.remove(self.root / name)  # a power cut may have taken part of it
+                self.lost += 1
             else:
                 self._add(record)
 

@@ -134,10 +134,13 @@ def test_a_reader_keeps_what_is_collected(store: Store) -> None:
     assert os.listdir(store.root / "trash") == []
 
 
-def test_abandoned_ingests_go_and_running_ones_stay(store: Store) -> None:
-    store.ingest("left").close()
-    with store.ingest("running") as writer:
+def test_a_start_drops_what_nobody_will_resume(store: Store) -> None:
+    store.ingest("a pull").close()
+    store.ingest("a load", resumable=False).close()
+    with store.ingest("running", resumable=False) as writer:
         store.abandon()
+        assert len(unfinished(store)) == 2
+        store.abandon(older_than=-1)
         assert len(unfinished(store)) == 1
         writer.abort()
     assert unfinished(store) == []

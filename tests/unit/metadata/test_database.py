@@ -42,7 +42,7 @@ class Shelf:
 
 def put(database: Database, name: str) -> None:
     with database.write() as tx:
-        tx.execute("INSERT INTO leases VALUES (?, '', 0, 0)", (name,))
+        tx.execute("INSERT INTO leases VALUES (?, '', 0, 0, 0)", (name,))
 
 
 def names(database: Database) -> list[str]:
@@ -56,7 +56,7 @@ def test_a_failed_block_changes_nothing_and_tells_nobody(db: Database) -> None:
 
     def fail() -> None:
         with db.write() as tx:
-            tx.execute("INSERT INTO leases VALUES ('a', '', 0, 0)")
+            tx.execute("INSERT INTO leases VALUES ('a', '', 0, 0, 0)")
             tx.emit(Event("image", "tag", "x"))
             raise ZeroDivisionError
 
@@ -71,7 +71,7 @@ def test_an_event_is_stored_and_told_after_its_cause(db: Database) -> None:
     seen: list[list[str]] = []
     stop = db.subscribe(lambda _: seen.append(names(db)))
     with db.write() as tx:
-        tx.execute("INSERT INTO leases VALUES ('a', '', 0, 0)")
+        tx.execute("INSERT INTO leases VALUES ('a', '', 0, 0, 0)")
         tx.emit(Event("image", "tag", "x", {"name": "y"}, time_ns=7))
     stop()
     put(db, "b")
@@ -119,7 +119,7 @@ def test_a_write_inside_a_write_is_an_error_not_a_deadlock(db: Database) -> None
 
 def test_what_was_committed_is_there_after_a_kill(db: Database) -> None:
     with db.write(durable=False) as tx:
-        tx.execute("INSERT INTO leases VALUES ('a', '', 0, 0)")
+        tx.execute("INSERT INTO leases VALUES ('a', '', 0, 0, 0)")
     copy = Database(db.path)  # a second opener, as after a crash: the first never closed
     assert names(copy) == ["a"]
     copy.close()
@@ -203,3 +203,17 @@ def test_a_lease_that_a_crash_left_behind_expires(tmp_path: Path) -> None:
     assert shelf.names == set()
     crashed.__exit__(None, None, None)
     db.close()
+
+
+def test_an_engine_that_starts_ends_what_cannot_be_resumed(db: Database) -> None:
+    holding = [leases.hold(db, why, [Node("blob", why)], resumable=why == "pull") for why in ("pull", "load")]
+    for one in holding:
+        one.__enter__()
+    with db.write() as tx:
+        assert leases.expire(tx) == 0
+        assert leases.expire(tx, interrupted=True) == 1
+    shelf = Shelf("pull", "load")
+    collect(db, [shelf])
+    assert shelf.names == {"pull"}
+    for one in holding:
+        one.__exit__(None, None, None)

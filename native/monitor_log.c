@@ -26,7 +26,7 @@ struct line {
 static struct line lines[2];
 static char out[IO_SIZE];
 static size_t used, begun; /* bytes in `out`; where in there the present record begins */
-static uint64_t whole; /* size of the file after the last batch of records */
+static uint64_t whole; /* size of the file after the last whole record */
 static bool torn;      /* what stands behind `whole` is not a record */
 
 void log_name(const struct log *l, uint32_t index, char *text, size_t size)
@@ -58,12 +58,14 @@ int log_open(struct log *l, const char *name, size_t len)
     return 0;
 }
 
-/* Write the first `n` bytes of `out`. */
-static void flush(struct log *l, size_t n)
+/* Write the first `n` bytes of `out`; `complete` when they end with a whole record. */
+static void flush(struct log *l, size_t n, bool complete)
 {
     if (n && !torn && write(l->fd, out, n) != (ssize_t)n)
         torn = true;
     l->size += n;
+    if (complete && !torn)
+        whole = l->size;
     memmove(out, out + n, used - n);
     used -= n;
     begun = 0;
@@ -73,7 +75,7 @@ static void flush(struct log *l, size_t n)
 static void settle(struct log *l)
 {
     struct stat st;
-    flush(l, used);
+    flush(l, used, true);
     if (torn && ftruncate(l->fd, (off_t)whole) < 0)
         return;
     torn = false;
@@ -85,7 +87,7 @@ static void put(struct log *l, const void *data, size_t n)
 {
     for (size_t room; n; n -= room, data = (const char *)data + room) {
         if (used == sizeof out)
-            flush(l, begun ? begun : used); /* whole records, for others read the file while it grows */
+            flush(l, begun ? begun : used, begun > 0); /* whole records, for others read the file while it grows */
         room = sizeof out - used < n ? sizeof out - used : n;
         memcpy(out + used, data, room);
         used += room;

@@ -53,6 +53,11 @@ class Task(Process):
         self._strangers: dict[int, Exit] = {}  # ends of execs that are not registered yet, or another engine's
         connection.on_event = self.on_event
 
+    @property
+    def monitor_version(self) -> int:
+        """The protocol version of the container's monitor, which may be older or newer than this engine's."""
+        return self._connection.version
+
     # -- life
 
     def status(self) -> str:

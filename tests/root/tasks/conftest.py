@@ -26,14 +26,14 @@ int main(int argc, char **argv) { return monitor_main(argc - 1, argv + 1); }
 """
 
 
-def build_monitor(directory: Path, name: str, *flags: str) -> str:
+def build_monitor(directory: Path, name: str, *flags: str, sources: Path | None = None) -> str:
     """A program that is only a monitor, compiled with other flags than the shipped one."""
     if not shutil.which("cc"):
         pytest.skip("needs a C compiler")
     (directory / "stub.c").write_text(STUB)
-    sources = sorted((ROOT / "native").glob("monitor*.c"))
+    files = sorted((sources or ROOT / "native").glob("monitor*.c"))
     command = ["cc", "-std=gnu11", "-g", "-D_GNU_SOURCE", f"-I{ROOT}/native", *flags, "-o", str(directory / name)]
-    subprocess.run([*command, str(directory / "stub.c"), *map(str, sources)], check=True)
+    subprocess.run([*command, str(directory / "stub.c"), *map(str, files)], check=True)
     return str(directory / name)
 
 

@@ -22,6 +22,7 @@ from corten.tasks.tasks import Tasks
 NAMESPACES = ("pid", "mount", "uts", "ipc", "network")
 PROC = {"destination": "/proc", "type": "proc", "source": "proc"}
 DEV = {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"]}
+CGROUP = f"/corten-test-{os.getpid()}"  # of this test run
 PTS = {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666"]}
 
 
@@ -37,7 +38,7 @@ class Client:
             self._thread.start()
 
     def _read(self) -> None:
-        with suppress(ConnectionResetError):
+        with suppress(OSError):  # `all` tells when it has not ended by itself
             while piece := self.socket.recv(65536):
                 self._data += piece
 
@@ -80,7 +81,7 @@ class Workshop:
         self.rootfs = rootfs
         self.scratch = scratch
         self.count = 0
-        self.cgroup = f"/corten-test-{os.getpid()}"
+        self.cgroup = CGROUP
 
     def __enter__(self) -> Self:
         return self
@@ -165,8 +166,13 @@ class Workshop:
     def attach(self, process: Process, *, slow: bool = False, early: bytes = b"", **options: Any) -> Client:
         """A client that is attached to the process."""
         client = Client(slow=slow)
-        process.attach(client.theirs.fileno(), AttachOptions(**options), early)
-        client.theirs.close()
+        try:
+            process.attach(client.theirs.fileno(), AttachOptions(**options), early)
+        except BaseException:
+            client.socket.close()
+            raise
+        finally:
+            client.theirs.close()
         return client
 
     def log(self, task: Task) -> list[dict[str, Any]]:

@@ -1,0 +1,202 @@
+"""An engine for tests: everything below one directory, in mount and network namespaces of its own.
+
+`CORTEN_TEST_HOST=unix:///path` points the same tests at another engine, which is how they are proven on dockerd
+before a red one may accuse us.
+"""
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.images import stand_ins
+
+__all__ = ["IMAGE", "OTHER_HOST", "Engine", "Terminal", "docker_command", "eventually"]
+
+# The loopback of a new network namespace is down; then the engine replaces the shell.
+SCRIPT = "import fcntl, socket, struct; s = socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sh14x', b'lo', 1))"
+IMAGE = "tiny:latest"
+OTHER_HOST = os.environ.get("CORTEN_TEST_HOST", "")
+
+
+class Engine:
+    """A running engine and its clients."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "root"
+        self.archive = directory / "tiny.tar"
+        self.home = directory / "home"
+        self.home.mkdir(parents=True)
+        self.host = OTHER_HOST or f"unix://{self.root}/corten.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.archive.write_bytes(stand_ins(IMAGE))
+
+    @property
+    def path(self) -> str:
+        return self.host.removeprefix("unix://")
+
+    @property
+    def log(self) -> str:
+        return (self.root.parent / "engine.log").read_text()
+
+    def start(self) -> None:
+        """Start the engine in the namespaces of the one before, if there was one."""
+        if OTHER_HOST:
+            return
+        log = open(self.root.parent / "engine.log", "ab")  # noqa: SIM115 - the engine's for as long as it runs
+        serve = f'"{sys.executable}" -c "{SCRIPT}" && exec "{sys.executable}" -m corten.daemon --root "{self.root}"'
+        enter = ["unshare", "-m", "-n", "--propagation", "private"]
+        self.process = subprocess.Popen([*enter, "sh", "-c", serve], stdout=log, stderr=log, start_new_session=True)
+        log.close()
+        eventually(lambda: self.docker("version", check=False).returncode == 0, 20)
+
+    @classmethod
+    def temporary(cls) -> "Engine":
+        """One on tmpfs, whose file creation is quick whatever the disk does; `end` removes it."""
+        base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        return cls(Path(tempfile.mkdtemp(prefix="corten-test-", dir=base)))
+
+    def end(self) -> None:
+        self.remove_everything()
+        self.stop()
+        shutil.rmtree(self.root.parent)
+
+    def inside(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command in the engine's network namespace, where its published ports are."""
+        assert self.process is not None
+        enter = ["nsenter", "-t", str(self.process.pid), "-n", "--"]
+        return subprocess.run([*enter, *words], capture_output=True, text=True, check=False)
+
+    def kill(self) -> None:
+        """As the kernel would: no chance to say good-bye."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+
+    def remove_everything(self) -> None:
+        if names := self.docker("ps", "-aq").stdout.split():
+            self.docker("rm", "-fv", *names)
+
+    def command(self, *words: str) -> list[str]:
+        return [docker_command() or "docker", *words]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "DOCKER_HOST": self.host, "TERM": "xterm"}
+
+    def docker(
+        self, *words: str, check: bool = True, stdin: str = "", timeout: float = 60
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the docker command; with `check` a failure fails the test and shows what docker said."""
+        done = subprocess.run(
+            self.command(*words),
+            input=stdin,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert not check or done.returncode == 0, (
+            f"docker {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done
+
+    def out(self, *words: str, stdin: str = "") -> str:
+        return self.docker(*words, stdin=stdin).stdout.strip()
+
+    def popen(self, *words: str) -> "subprocess.Popen[str]":
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            self.command(*words), env=self.environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+
+    def running(self, *flags: str, command: tuple[str, ...] = ("sleep", "1000")) -> str:
+        """The id of a new container that runs in the background."""
+        return self.out("run", "-d", *flags, IMAGE, *command)
+
+    def terminal(self, *words: str, rows: int = 24, columns: int = 80) -> "Terminal":
+        return Terminal(self.command(*words), self.environment, rows, columns)
+
+
+class Terminal:
+    """A command on a pseudo terminal, typed at and looked at like a person would."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], rows: int, columns: int) -> None:
+        self.master, slave = pty.openpty()
+        self.resize(rows, columns)
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+    def resize(self, rows: int, columns: int) -> None:
+        import termios
+
+        termios.tcsetwinsize(self.master, (rows, columns))
+        if hasattr(self, "process"):
+            self.process.send_signal(signal.SIGWINCH)
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def see(self, pattern: str, seconds: float = 15) -> "re.Match[str]":
+        """Wait until `pattern` has appeared behind what was seen before."""
+        deadline = time.monotonic() + seconds
+        while not (match := re.search(pattern, self.seen)):
+            assert time.monotonic() < deadline, f"{pattern!r} did not appear; the terminal shows {self.seen!r}"
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536).decode(errors="replace")
+                except OSError:  # the last process has closed the terminal
+                    deadline = 0
+        self.seen = self.seen[match.end() :]
+        return match
+
+    def ended(self, seconds: float = 15) -> int:
+        """The exit status, with everything that was still shown in `seen`."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None or select.select([self.master], [], [], 0)[0]:
+            assert time.monotonic() < deadline, f"it goes on; the terminal shows {self.seen!r}"
+            if select.select([self.master], [], [], 0.05)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536).decode(errors="replace")
+                except OSError:
+                    break
+        return self.process.wait(seconds)
+
+
+def docker_command() -> str | None:
+    """Docker's own command line, 28 or so; without it the tests that drive it skip."""
+    return shutil.which("docker")
+
+
+def eventually(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until `condition` holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)

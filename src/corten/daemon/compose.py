@@ -1,33 +1,64 @@
 """Which parts make up an engine, put together in one place.
 
-The parts are imported here and not above, so that a command that only asks who holds the lock stays quick.
+    database ─┬─ content ─┬─ images ─┐
+              │  snapshots┘          ├─ Engine
+              ├─ networks ───────────┤
+              └─ tasks ──────────────┘
+
+This module is imported once the lock is held: it loads everything an engine is made of.
 """
 
-from typing import Any
+import os
+from pathlib import Path
 
+from corten.content import Store
 from corten.daemon.config import Config
-from corten.model.errors import Unimplemented
+from corten.engine.engine import Engine, settings_for
+from corten.images import Images
+from corten.kernel import program
+from corten.metadata import Database
 from corten.model.roots import Roots
+from corten.network import Identity, Networks
+from corten.snapshots import Native, Overlay, Snapshotter
+from corten.tasks import Tasks
 
 __all__ = ["compose"]
 
+# What cannot hold overlay's upper directory: no whiteouts or no trusted attributes there.
+NO_UPPER = frozenset(("overlay", "nfs", "nfs4", "cifs", "vfat", "fuse", "9p"))
 
-def compose(roots: Roots, config: Config) -> Any:
+
+def compose(roots: Roots, config: Config) -> Engine:
     """The engine of `roots`, restored: containers that outlived the last engine are adopted."""
-    return Bare(roots, config)
+    del config
+    data, run, binary = Path(roots.data), Path(roots.run), program.path()
+    database = Database(data / "engine.db")
+    content = Store(data / "content")
+    snapshots = snapshotter(data / "snapshots")
+    return Engine(
+        settings_for(data, run, roots.identity, Path(binary)),
+        database=database,
+        content=content,
+        images=Images(database, content, snapshots),
+        snapshots=snapshots,
+        networks=Networks(database, Identity.of(roots.data), run / "network", program=binary),
+        tasks=Tasks(str(run / "tasks"), binary),
+    )
 
 
-class Bare:
-    """An engine before its parts are there: whatever is asked of it says so."""
+def snapshotter(root: Path) -> Snapshotter:
+    """Overlay where the kernel has it and `root` can be its upper side; copies where not."""
+    root.mkdir(mode=0o700, exist_ok=True)
+    filesystems = Path("/proc/filesystems").read_text().split()
+    return Overlay(root) if "overlay" in filesystems and filesystem_of(root) not in NO_UPPER else Native(root)
 
-    def __init__(self, roots: Roots, config: Config) -> None:
-        self.roots, self.config = roots, config
 
-    def running(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise Unimplemented(f"the engine has no {name} yet")
+def filesystem_of(path: Path) -> str:
+    """The type of the file system that holds `path`."""
+    device = path.stat().st_dev
+    numbers = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        mounted, _, source = line.partition(" - ")
+        if mounted.split()[2] == numbers:
+            return source.split()[0]
+    return ""

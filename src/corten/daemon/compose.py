@@ -10,9 +10,9 @@ This module is imported once the lock is held: it loads everything an engine is 
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from corten.content import Store
-from corten.daemon.config import Config
 from corten.engine.engine import Engine, settings_for
 from corten.images import Images
 from corten.kernel import program
@@ -22,21 +22,31 @@ from corten.network import Identity, Networks
 from corten.snapshots import Native, Overlay, Snapshotter
 from corten.tasks import Tasks
 
-__all__ = ["compose"]
+__all__ = ["Parts", "compose", "parts"]
 
 # What cannot hold overlay's upper directory: no whiteouts or no trusted attributes there.
 NO_UPPER = frozenset(("overlay", "nfs", "nfs4", "cifs", "vfat", "fuse", "9p"))
 
 
-def compose(roots: Roots, config: Config) -> Engine:
-    """The engine of `roots`, restored: containers that outlived the last engine are adopted."""
-    del config
-    data, run, binary = Path(roots.data), Path(roots.run), program.path()
+class Parts(NamedTuple):
+    """The stores and the hands of an engine."""
+
+    database: Database
+    content: Store
+    images: Images
+    snapshots: Snapshotter
+    networks: Networks
+    tasks: Tasks
+
+
+def parts(roots: Roots) -> Parts:
+    """Open what `roots` hold. The caller has the lock: each of these has one process as its owner."""
+    data, run = Path(roots.data), Path(roots.run)
     database = Database(data / "engine.db")
     content = Store(data / "content")
     snapshots = snapshotter(data / "snapshots")
-    return Engine(
-        settings_for(data, run, roots.identity, Path(binary)),
+    binary = program.path()
+    return Parts(
         database=database,
         content=content,
         images=Images(database, content, snapshots),
@@ -44,6 +54,12 @@ def compose(roots: Roots, config: Config) -> Engine:
         networks=Networks(database, Identity.of(roots.data), run / "network", program=binary),
         tasks=Tasks(str(run / "tasks"), binary),
     )
+
+
+def compose(roots: Roots, made_of: Parts) -> Engine:
+    """The engine of `roots`, restored: containers that outlived the last engine are adopted."""
+    settings = settings_for(Path(roots.data), Path(roots.run), roots.identity, Path(program.path()))
+    return Engine(settings, **made_of._asdict())
 
 
 def snapshotter(root: Path) -> Snapshotter:

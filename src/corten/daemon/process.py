@@ -20,9 +20,10 @@ from corten.api.http.server import Server
 from corten.api.lanes import Lanes
 from corten.api.router import Router
 from corten.daemon import config as configuration
-from corten.daemon.compose import compose
+from corten.daemon.compose import compose, parts
 from corten.daemon.listening import unlink_own
 from corten.daemon.notify import notify
+from corten.engine.engine import Engine
 from corten.model.errors import CortenError
 from corten.model.roots import Roots
 
@@ -53,7 +54,7 @@ class Process:
 
     async def run(self) -> None:
         self._set_log_level()
-        engine = await asyncio.to_thread(compose, self._settings.roots, self._config)
+        engine = await asyncio.to_thread(self._compose)
         lanes = Lanes()
         self._engine, self._server = engine, Server(Dispatcher(engine, Router(routes()), lanes))
         self._catch_signals()
@@ -65,6 +66,9 @@ class Process:
         await self._until_the_end()
         notify("STOPPING=1", os.environ)
         await self._close(lanes)
+
+    def _compose(self) -> Engine:
+        return compose(self._settings.roots, parts(self._settings.roots))
 
     async def _until_the_end(self) -> None:
         if not self._settings.may_idle:

@@ -17,9 +17,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from corten.client.address import Address
+from corten.client.engine import Engine as Client
+from corten.client.starting import answers
 from tests.images import stand_ins
 
-__all__ = ["IMAGE", "OTHER_HOST", "Engine", "Terminal", "docker_command", "eventually"]
+__all__ = ["IMAGE", "OTHER_HOST", "Engine", "Terminal", "docker_command", "eventually", "unified_cgroups"]
 
 # The loopback of a new network namespace is down; then the engine replaces the shell.
 SCRIPT = "import fcntl, socket, struct; s = socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sh14x', b'lo', 1))"
@@ -56,13 +59,17 @@ class Engine:
         enter = ["unshare", "-m", "-n", "--propagation", "private"]
         self.process = subprocess.Popen([*enter, "sh", "-c", serve], stdout=log, stderr=log, start_new_session=True)
         log.close()
-        eventually(lambda: self.docker("version", check=False).returncode == 0, 20)
+        eventually(lambda: answers(self.path), 20)
 
     @classmethod
     def temporary(cls) -> "Engine":
         """One on tmpfs, whose file creation is quick whatever the disk does; `end` removes it."""
         base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         return cls(Path(tempfile.mkdtemp(prefix="corten-test-", dir=base)))
+
+    def load(self) -> None:
+        """Bring the stand-in image in."""
+        Client(Address(self.host)).images.load(self.archive.read_bytes())
 
     def end(self) -> None:
         self.remove_everything()
@@ -87,8 +94,10 @@ class Engine:
             self.process.wait(20)
 
     def remove_everything(self) -> None:
-        if names := self.docker("ps", "-aq").stdout.split():
-            self.docker("rm", "-fv", *names)
+        client = Client(Address(self.host))
+        for row in client.containers.list(all=True):
+            client.containers.get(row["Id"]).remove(force=True, volumes=True)
+        client.close()
 
     def command(self, *words: str) -> list[str]:
         return [docker_command() or "docker", *words]
@@ -192,6 +201,11 @@ class Terminal:
 def docker_command() -> str | None:
     """Docker's own command line, 28 or so; without it the tests that drive it skip."""
     return shutil.which("docker")
+
+
+def unified_cgroups() -> bool:
+    """Whether this machine has cgroup v2 alone."""
+    return os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 
 
 def eventually(condition: Callable[[], object], seconds: float = 10) -> None:

@@ -22,7 +22,7 @@ if docker_command() is None:
 def engine() -> Iterator[Engine]:
     engine = Engine.temporary()
     engine.start()
-    engine.docker("load", "-i", str(engine.archive))
+    engine.load()
     yield engine
     engine.end()
 

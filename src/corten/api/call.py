@@ -7,12 +7,15 @@ the result travels: `Json` (the usual), `Empty`, `Bytes`, `Pieces` (an iterator 
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from corten.api.http.body import BlockingBody
 from corten.api.http.connection import Exchange
 from corten.api.versions import Version
 from corten.model.cancel import Cancel
+
+if TYPE_CHECKING:
+    from corten.engine import Engine
 
 __all__ = ["TAKEN", "Answer", "Bytes", "Call", "Empty", "Flow", "Json", "Pieces", "Taken"]
 
@@ -79,11 +82,11 @@ Answer = Json | Empty | Bytes | Pieces | Flow | Taken
 class Call(NamedTuple, Generic[Q, B]):
     """One request, decoded.
 
-    `engine` is `corten.engine.Engine`, `path` the names in the route's pattern, `upload` the body of a route that
-    declares none. `remembered` belongs to the loop's thread: encoded answers, each with the stamp it is true for.
+    `path` are the names in the route's pattern, `upload` the body of a route that declares none. `remembered` belongs
+    to the loop's thread: encoded answers, each with the stamp it is true for.
     """
 
-    engine: Any
+    engine: "Engine"
     version: Version
     path: dict[str, str]
     query: Q

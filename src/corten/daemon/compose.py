@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corten.content import Store
-from corten.engine.engine import Engine, settings_for
+from corten.engine import Engine, settings_for
 from corten.images import Images
 from corten.kernel import program
 from corten.metadata import Database
@@ -51,7 +51,7 @@ def parts(roots: Roots) -> Parts:
         content=content,
         images=Images(database, content, snapshots),
         snapshots=snapshots,
-        networks=Networks(database, Identity.of(roots.data), run / "network", program=binary),
+        networks=Networks(database, Identity.of(roots.data), data / "network", program=binary),
         tasks=Tasks(str(run / "tasks"), binary),
     )
 

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
+from corten.api import story
 from corten.api.dispatch import Dispatcher
 from corten.api.docker import routes
 from corten.api.http.server import Server
@@ -23,7 +24,7 @@ from corten.daemon import config as configuration
 from corten.daemon.compose import compose, parts
 from corten.daemon.listening import unlink_own
 from corten.daemon.notify import notify
-from corten.engine.engine import Engine
+from corten.engine import Engine
 from corten.model.errors import CortenError
 from corten.model.roots import Roots
 
@@ -56,7 +57,7 @@ class Process:
         self._set_log_level()
         engine = await asyncio.to_thread(self._compose)
         lanes = Lanes()
-        self._engine, self._server = engine, Server(Dispatcher(engine, Router(routes()), lanes))
+        self._engine, self._server = engine, Server(Dispatcher(engine, Router([*routes(), *story.ROUTES]), lanes))
         self._catch_signals()
         for sock in self._settings.sockets:
             await self._server.listen(sock)

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,14 +18,29 @@ from pathlib import Path
 
 from corten.daemon.compose import compose, parts
 from corten.daemon.lock import EngineLock, holder
+from corten.model import roots as model_roots
 from corten.model.errors import CortenError, DeadlineExceeded
 from corten.model.roots import Roots
 
-__all__ = ["reset"]
+__all__ = ["main", "reset"]
 
 GRACE = 20.0
 MNT_DETACH = 2
 log = logging.getLogger("corten.daemon")
+
+
+def main(argv: list[str]) -> int:
+    """`corten system reset [--root DIR]`, after the command has asked; prints what was removed."""
+    own = model_roots.of(os.environ, os.geteuid())
+    if argv[:1] == ["--root"] and len(argv) == 2:
+        own = model_roots.below(os.path.abspath(argv[1]))
+    try:
+        reset(own)
+    except CortenError as error:
+        sys.stderr.write(f"corten: {error.message}\n" + (f"{error.hint}\n" if error.hint else ""))
+        return error.exit_code
+    sys.stdout.write(f"removed the engine of {own.data}\n")
+    return 0
 
 
 def reset(roots: Roots) -> None:

@@ -12,18 +12,24 @@ Several engines live side by side without meeting because every name they put in
 whole machine (cgroup parent, bridge, firewall table) is made from `Roots.identity`.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from __future__ import annotations
 
-__all__ = ["Roots", "of"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Roots", "below", "of"]
 
 
-class Roots(NamedTuple):
-    """The three places of one engine, as absolute paths."""
+class Roots:
+    """The three places of one engine, as absolute paths. A plain class, because commands import this (no `typing`)."""
 
-    data: str
-    run: str
-    socket: str
+    __slots__ = ("data", "run", "socket")
+
+    def __init__(self, data: str, run: str, socket: str) -> None:
+        self.data = data
+        self.run = run
+        self.socket = socket
 
     @property
     def log(self) -> str:

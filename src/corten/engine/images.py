@@ -204,7 +204,7 @@ def summary(services: Services, found: Summary) -> dict[str, Any]:
         "ParentId": str(image.parent or ""),
         "RepoTags": found.tags or ["<none>:<none>"],
         "RepoDigests": found.digests or ["<none>@<none>"],
-        "Created": image.created_unix,
+        "Created": int(image.created_unix),
         "Size": image.size,
         "VirtualSize": image.size,
         "SharedSize": found.shared_size,

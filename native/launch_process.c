@@ -161,11 +161,13 @@ int op_user(struct launch *l, int64_t uid, int64_t gid)
 int op_bounding(struct launch *l, int64_t keep)
 {
     for (int number = 0; number < 64; number++) {
-        int present = prctl(PR_CAPBSET_READ, number, 0, 0, 0);
-        if (present < 0)
+        if (keep >> number & 1 || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
+            continue;
+        if (errno == EINVAL)
             break; /* the kernel knows no more capabilities */
-        if (present && !(keep >> number & 1))
-            TRY(prctl(PR_CAPBSET_DROP, number, 0, 0, 0));
+        /* Who may not drop one may still lack it already. */
+        if (prctl(PR_CAPBSET_READ, number, 0, 0, 0) != 0)
+            return launch_failed(l, "prctl(");
     }
     return 0;
 }

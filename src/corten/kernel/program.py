@@ -27,8 +27,10 @@ def path() -> str:
     """
     if named := os.environ.get("CORTEN_PROGRAM"):
         return named
+    places = [os.path.dirname(sys.executable), f"{sys.prefix}/bin"]
     script = getattr(sys.modules.get("__main__"), "__file__", None) or ""
-    places = [os.path.dirname(os.path.abspath(script)), os.path.dirname(sys.executable), f"{sys.prefix}/bin"]
+    if os.path.basename(script) == "corten-python":
+        places.insert(0, os.path.dirname(os.path.abspath(script)))
     for place in places:
         candidate = f"{place}/corten"
         if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):

@@ -93,12 +93,13 @@ def encode(plan: LaunchPlan, *, trace: bool = False, fault: tuple[int, int] | No
         raise InvalidArgument(f"cannot encode a plan of {len(steps)} rows: at most {MAX_ROWS} fit")
     slots = {name: number for number, (_, name) in enumerate(plan.inherit)}
     data = _Data(HEADER.size + INHERIT.size * len(plan.inherit) + ROW.size * len(steps))
-    rows = bytearray()
+    words: list[int] = []
     for index, step in enumerate(steps):
         try:
-            rows += _row(step, slots, data)
+            _row(step, slots, data, words)
         except (AttributeError, KeyError, struct_error, TypeError, ValueError) as error:
             raise InvalidArgument(f"cannot encode row {index} ({step.op}): {error}", place=step.origin) from error
+    rows = pack(f"<{len(words)}Q", *words)
     if len(slots) > MAX_SLOTS:
         raise InvalidArgument(f"cannot encode a plan of {len(slots)} slots: at most {MAX_SLOTS} fit")
     data.bytes.append(0)
@@ -111,15 +112,34 @@ def encode(plan: LaunchPlan, *, trace: bool = False, fault: tuple[int, int] | No
     return b"".join((head, inherit, rows, data.bytes))
 
 
-def _row(step: Step, slots: dict[str, int], data: _Data) -> bytes:
+def _row(step: Step, slots: dict[str, int], data: _Data, words: list[int]) -> None:
+    """Append the nine words of a row. The three letters that are nearly all arguments are done in place: this is the
+    loop that every start of a container runs through."""
     op, args, slot, actor, accept, _, _ = step
     code, actors, makes, letters = SIGNATURES[op]
     who = ACTORS[actor]
-    if not actors & who or len(args) != len(letters) or (makes == 2 if not slot else not makes) or len(accept) > 3:
+    if not actors & who or len(args) != len(letters) or (makes == 2 if not slot else not makes):
         raise ValueError(f"it does not fit the operation's signature: {step!r}")
-    words = [_WORDS[letter](arg, slots, data) for letter, arg in zip(letters, args, strict=True)]
+    start = len(words)
+    words.append(0)
+    for letter, arg in zip(letters, args, strict=True):
+        if letter == "t":
+            words.append(data.texts.get(arg) or data.text(arg))
+        elif letter == "i":
+            words.append(arg & 0xFFFFFFFFFFFFFFFF)
+        elif letter == "s":
+            words.append(slots[arg] if arg in slots else _slot(arg, slots))
+        else:
+            words.append(_WORDS[letter](arg, slots, data))
     number = slots.setdefault(slot, len(slots)) if slot else NO_SLOT
-    return ROW.pack(code, number, who, *(*accept, 0, 0, 0)[:3], *words, *_NO_ARGS[len(words) :])
+    words[start] = code | number << 16 | who << 32 | (_accepted(accept) << 40 if accept else 0)
+    words += _NO_ARGS[len(args) :]
+
+
+def _accepted(accept: tuple[int, ...]) -> int:
+    if len(accept) > 3:
+        raise ValueError(f"a row ignores at most three errno values, not {accept}")
+    return int.from_bytes(bytes(accept), "little")
 
 
 def _slot(name: str, slots: dict[str, int]) -> int:
@@ -128,13 +148,10 @@ def _slot(name: str, slots: dict[str, int]) -> int:
     return slots[name]
 
 
-# How an argument becomes a 64-bit word, by wire letter. It is on the path of every start: no checks that fail anyway.
+# How an argument of the rarer wire letters becomes a 64-bit word.
 _WORDS: dict[str, Callable[[Any, dict[str, int], _Data], int]] = {
-    "i": lambda arg, _slots, _data: arg & 0xFFFFFFFFFFFFFFFF,
-    "s": lambda arg, slots, _data: _slot(arg, slots),
     "o": lambda arg, slots, _data: _slot(arg, slots) if arg else NO_SLOT,
     "S": lambda arg, slots, data: data.numbers([_slot(name, slots) for name in arg], "Q"),
-    "t": lambda arg, _slots, data: data.text(arg),
     "T": lambda arg, _slots, data: data.strings(arg),
     "b": lambda arg, _slots, data: data.blob(arg),
     "d": lambda arg, _slots, data: data.numbers(arg, "I"),

@@ -147,6 +147,13 @@ def named(value: int, names: dict[int, str]) -> str:
     return ",".join([*found, *([hex(rest)] if rest else [])])
 
 
+def _attributes(value: int) -> str:
+    """The access-time modes are values of one field, not bits; all of its bits together mean the field."""
+    if value & MOUNT_ATTR_ATIME == MOUNT_ATTR_ATIME:
+        return ",".join(filter(None, (named(value & ~MOUNT_ATTR_ATIME, _ATTR), "atime")))
+    return named(value, _ATTR)
+
+
 def show(family: str, value: int) -> str:
     """An integer argument as text, by its family in native/ops.toml."""
     match family:
@@ -155,7 +162,7 @@ def show(family: str, value: int) -> str:
         case "open":
             return named(value, _OPEN)
         case "attr":
-            return named(value, _ATTR)
+            return _attributes(value)
         case "mount" | "propagation":
             return named(value, _MOUNT)
         case "type":

@@ -77,7 +77,7 @@ def _shown(kind: str, value: Arg) -> str:
     if isinstance(value, bytes):
         return _blob(value)
     if isinstance(value, tuple):
-        return " ".join(_quoted(str(item)) for item in value)
+        return " ".join(_quoted(str(item)) for item in value) or ("none" if kind == "ids" else "")
     return value if kind in ("slot", "slot?") else _quoted(value)
 
 

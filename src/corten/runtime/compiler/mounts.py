@@ -203,7 +203,8 @@ def _cgroup_sources(draft: Draft, n: int) -> None:
         return
     path = cgroup_place(draft.linux.get("cgroupsPath") or "", draft.id)
     for name, directory in directories(draft.host.layout, path).items():
-        slot = f"{_slot(n)}-{name.removeprefix('name=') or 'unified'}"
+        one = draft.host.layout.mode == "v2"
+        slot = _slot(n) if one else f"{_slot(n)}-{name.removeprefix('name=') or 'unified'}"
         draft.before.append(ops.open_tree("", directory, 0, slot=slot, origin=f"/mounts/{n}"))
 
 
@@ -227,7 +228,7 @@ def _cgroups(draft: Draft, n: int, mount: Mount, options: MountOptions) -> None:
         draft.child.append(ops.mountpoint_in("root", f"{path}/{name}", "", strict(path), slot=target, origin=origin))
         draft.child.append(ops.attach(slot, target, origin=origin))
         for controller in hierarchy.controllers if len(hierarchy.controllers) > 1 else ():
-            draft.child.append(ops.symlink_in("root", name, f"{path}/{controller}", accept=(17,), origin=origin))
+            draft.child.append(ops.symlink_in(_slot(n), name, controller, accept=(17,), origin=origin))
     if options.set & flags.MOUNT_ATTR_RDONLY:
         row = ops.mount_setattr(_slot(n), flags.MOUNT_ATTR_RDONLY, 0, 0, "", 0, actor="child", origin=origin)
         draft.child.append(row)

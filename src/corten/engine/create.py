@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from corten.engine import ledger, merging, mountspec, names, validation
+from corten.engine import copyup, ledger, merging, mountspec, names, rootfs, validation
 from corten.engine.record import Container, ContainerId, MountPoint, Record, State
 from corten.engine.services import Services, event, now
+from corten.images import Image
 from corten.metadata.references import Node
 from corten.model.container import ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig
 from corten.model.errors import InvalidArgument, NotFound
+from corten.model.image import RunConfig
 
 __all__ = ["Created", "create"]
 
@@ -42,42 +44,74 @@ def create(
     platform: str = "",
 ) -> Created:
     """Make a container. Raises NotFound `No such image: X`, Conflict for a taken name, InvalidArgument for the rest."""
-    image = services.images.resolve_for_run(config.image, platform)
-    config = merging.merge(config, image.config.run)
+    image = image_for(services, config, host, platform)
+    config = merging.merge(config, image.config.run if image else RunConfig())
     host = validation.settled(host, cgroup_private=services.settings.cgroup_v2)
     warnings = validation.check(config, host, services.settings.limits)
     points = mountspec.requested(config, host, inherited(services, host))
     identity = ContainerId(secrets.token_hex(32))
     chosen = names.check(name) if name else names.generate(services.catalog.names, identity)
     with services.catalog.reserved(chosen, identity), ExitStack() as undo:
+        check_joined(services, host)
         record = Record(
             id=identity,
             name=chosen,
             created=now(),
             image=config.image,
-            image_id=str(image.id),
-            parent=services.images.unpack(image) or "",
+            image_id=str(image.id) if image else "",
+            parent=(services.images.unpack(image) if image else None) or "",
             config=replace(config, hostname=own_hostname(config, host, identity)),
             host=host,
             networks=wanted_networks(host, networking, config),
+            mounts=with_volumes(services, points, undo),
         )
-        check_joined(services, host)
-        services.snapshots.prepare(identity, record.parent or None, volatile=host.auto_remove)
-        undo.callback(services.snapshots.remove, identity)
-        record = replace(record, mounts=with_volumes(services, points))
-        store(services, record)
+        container = Container(record, State())
+        store(services, container, undo)
+        fill_volumes(services, container)
+        services.catalog.add(container)
         undo.pop_all()
     return Created(identity, warnings)
 
 
-def store(services: Services, record: Record) -> None:
-    container = Container(record, State())
-    kept = [Node("image", record.image_id), Node("snapshot", f"{services.snapshots.name}/{record.id}")]
-    volumes = [ledger.volume_node(point.name) for point in record.mounts if point.type == "volume"]
+def image_for(services: Services, config: ContainerConfig, host: HostConfig, platform: str) -> Image | None:
+    """The image asked for; None for a container whose root is a directory of the host."""
+    if not config.image and rootfs.of_host(host):
+        return None
+    if not config.image:
+        raise InvalidArgument("no image specified")
+    return services.images.resolve_for_run(config.image, platform)
+
+
+def store(services: Services, container: Container, undo: ExitStack) -> None:
+    """One transaction: the record, what it keeps, the event; and the snapshot, which nothing may collect meanwhile."""
+    record = container.record
+    kept = [Node("snapshot", services.snapshots.node(record.id))]
+    kept += [ledger.volume_node(point.name) for point in record.mounts if point.type == "volume"]
     with services.database.write(durable=not record.host.auto_remove) as tx:
-        ledger.add(tx, record, container.state, kept + volumes)
-        services.catalog.add(container)
+        # First the reference, then the look: an image that is still there now stays.
+        ledger.add(tx, record, container.state, [*kept, *([Node("image", record.image_id)] if record.image_id else [])])
+        if record.image_id and not tx.execute("SELECT 1 FROM images WHERE id = ?", (record.image_id,)).fetchone():
+            raise NotFound(f"No such image: {record.image}")
+        services.snapshots.prepare(record.id, record.parent or None, volatile=record.host.auto_remove)
+        undo.callback(services.snapshots.remove, record.id)
         tx.emit(event(container, "create"))
+    undo.callback(forget, services, container)
+
+
+def forget(services: Services, container: Container) -> None:
+    with services.database.write(durable=False) as tx:
+        ledger.drop(tx, container.id)
+
+
+def fill_volumes(services: Services, container: Container) -> None:
+    """New volumes take over what the image has at their place."""
+    wanted = [point for point in container.record.mounts if point.type == "volume" and point.copy_up]
+    empty = [point for point in wanted if services.volumes.takes_content(point.name)]
+    if not empty or not container.record.parent:
+        return
+    with rootfs.opened(services, container) as root:
+        for point in empty:
+            copyup.fill(root, point.destination, point.source)
 
 
 def own_hostname(config: ContainerConfig, host: HostConfig, identity: str) -> str:
@@ -102,9 +136,14 @@ def inherited(services: Services, host: HostConfig) -> list[MountPoint]:
     return points
 
 
-def with_volumes(services: Services, points: tuple[MountPoint, ...]) -> tuple[MountPoint, ...]:
+def with_volumes(services: Services, points: tuple[MountPoint, ...], undo: ExitStack) -> tuple[MountPoint, ...]:
     """The mounts with their volumes made, and missing host directories of `-v` binds made."""
-    return tuple(made(services, point) for point in points)
+    found = []
+    for point in points:
+        found.append(made(services, point))
+        if point.anonymous:
+            undo.callback(services.volumes.remove_if_unused, (found[-1].name,))
+    return tuple(found)
 
 
 def made(services: Services, point: MountPoint) -> MountPoint:

@@ -13,7 +13,7 @@ from corten.engine import lifecycle, restart, waiting
 from corten.engine.moment import SECOND
 from corten.engine.record import Container
 from corten.engine.remove import erase
-from corten.engine.services import Services, commit, event, now
+from corten.engine.services import Services, commit, event, now, volume_events
 from corten.engine.start import launch
 from corten.model.errors import CortenError
 from corten.model.event import Event
@@ -70,8 +70,10 @@ class Exits:
 
 
 def settle(services: Services, container: Container, exit: Exit) -> None:
-    """Record an exit. The lock must be held and the exit be that of the container's present task."""
-    release(services, container)
+    """Record an exit, then let go what only a running container has: whatever interrupts this, the exit is not lost.
+
+    The lock must be held and the exit be that of the container's present task.
+    """
     state = container.state
     code, finished = exit.code, exit.at or now()
     delay = restart.delay_before_next(container, code, finished)
@@ -85,6 +87,7 @@ def settle(services: Services, container: Container, exit: Exit) -> None:
         restart_count=state.restart_count + (delay is not None),
     )
     commit(services, container, state=ended, events=told(container, code, finished, oom=bool(exit.oom_killed)))
+    release(services, container)
     waiting.notify_exit(container)
     if delay is not None:
         container.retry = services.exits.later(delay, services, container)
@@ -93,7 +96,7 @@ def settle(services: Services, container: Container, exit: Exit) -> None:
 def told(container: Container, code: int, finished: int, *, oom: bool) -> list[Event]:
     lasted = max(0, finished - container.state.started) // SECOND
     died = event(container, "die", exitCode=str(code), execDuration=str(lasted))
-    return [event(container, "oom"), died] if oom else [died]
+    return [*([event(container, "oom")] if oom else []), died, *volume_events(container, "unmount")]
 
 
 def release(services: Services, container: Container) -> None:

@@ -10,7 +10,9 @@ from corten.engine import ending, health, ledger, remove, restart
 from corten.engine.record import Container
 from corten.engine.services import Services, commit
 from corten.engine.start import launch
+from corten.metadata import collect
 from corten.model.errors import CortenError
+from corten.snapshots.collector import SnapshotCollector
 from corten.tasks import Exit, Task
 from corten.tasks.exit import UNKNOWN_CODE
 
@@ -40,6 +42,8 @@ def restore(services: Services, *, booted: bool) -> None:
     for orphan in tasks.values():
         orphan.delete()
     services.networks.restore(running)
+    # What a killed engine had begun and nobody refers to: nothing else makes snapshots yet.
+    collect(services.database, [SnapshotCollector(services.snapshots, actives=True), services.content])
     for container in services.catalog:
         finish(services, container, booted=booted)
 

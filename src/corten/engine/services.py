@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from corten.spec.resources import HostLimits
     from corten.tasks import Tasks
 
-__all__ = ["Services", "Settings", "commit", "event"]
+__all__ = ["Services", "Settings", "commit", "event", "now", "volume_events"]
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -71,6 +71,26 @@ class Services(NamedTuple):
 def event(container: Container, action: str, **attributes: str) -> Event:
     """An event of a container, with what all of them carry."""
     return Event("container", action, container.id, {**container.record.attributes, **attributes})
+
+
+def volume_events(container: Container, action: str) -> list[Event]:
+    """`mount` or `unmount` for each volume of a container."""
+    return [
+        Event(
+            "volume",
+            action,
+            point.name,
+            {
+                "container": container.id,
+                "destination": point.destination,
+                "driver": point.driver,
+                "propagation": point.propagation,
+                "read/write": str(point.rw).lower(),
+            },
+        )
+        for point in container.record.mounts
+        if point.type == "volume"
+    ]
 
 
 def commit(

@@ -16,7 +16,7 @@ from corten.engine import health, lifecycle, rootfs, sandbox, specification
 from corten.engine.attach import hand_over
 from corten.engine.launchfailure import explained
 from corten.engine.record import Container
-from corten.engine.services import Services, commit, event, now
+from corten.engine.services import Services, commit, event, now, volume_events
 from corten.engine.specification import Mounted, Surroundings
 from corten.kernel import rooted
 from corten.model.errors import Conflict, CortenError, NotModified
@@ -63,7 +63,8 @@ def launch(services: Services, container: Container) -> None:
         stopped=False,
         health=health.initial(container.record.config.healthcheck),
     )
-    commit(services, container, state=running, events=[event(container, "start")])
+    told = [*volume_events(container, "mount"), event(container, "start")]
+    commit(services, container, state=running, events=told)
     task.subscribe(partial(services.exits.handle, services, container, task))
     health.begin(services, container)
 
@@ -160,22 +161,39 @@ def shm_source(other: Container, undo: ExitStack) -> str:
 
 
 def identity(services: Services, container: Container) -> user.Identity:
-    """Who it runs as. Before the first start the root is the image's, so that the answer can be remembered."""
+    """Who it runs as; on the way the working directory is made where the image lacks it, as Docker does.
+
+    Before the first start the root is the image's, so that the answer can be remembered.
+    """
     record = container.record
-    key = (record.parent, record.config.user, record.host.group_add or ())
-    if container.state.started == 0 and key in known_identities:
+    key = (record.parent, record.config.user, record.host.group_add or (), record.config.working_dir)
+    from_image = container.state.started == 0 and bool(record.parent)
+    if from_image and key in known_identities:
         return known_identities[key]
     with rootfs.opened(services, container) as root:
         found = user.lookup(root, record.config.user, record.host.group_add or ())
-    if container.state.started == 0:
+        made = made_working_directory(root, record.config.working_dir)
+    if from_image and not made:
         if len(known_identities) >= MOST_IDENTITIES:
             known_identities.clear()
         known_identities[key] = found
     return found
 
 
+def made_working_directory(root: int, path: str) -> bool:
+    """Make the working directory where it is missing; whether it was."""
+    if path in ("", "/"):
+        return False
+    try:
+        os.close(rooted.open(root, path, os.O_PATH))
+    except FileNotFoundError:
+        os.close(rooted.make_directories(root, path))
+        return True
+    return False
+
+
 MOST_IDENTITIES = 1024
-known_identities: dict[tuple[str, str, tuple[str, ...]], user.Identity] = {}
+known_identities: dict[tuple[str, str, tuple[str, ...], str], user.Identity] = {}
 
 
 def mounted(services: Services, container: Container, destination: str) -> Mounted:
@@ -206,7 +224,7 @@ def created(services: Services, container: Container, built: RuntimeSpec, joined
             log=log_file(services, container),
             ports=tuple(joined.port_fds),
             console_size=container.record.host.console_size,
-            rootfs=tuple(services.snapshots.mounts(container.id)),
+            rootfs=tuple(rootfs.mounts(services, container)),
         ),
         on_network=on_network,
     )

@@ -111,6 +111,10 @@ class Volumes:
         self.directory(name).mkdir(parents=True, exist_ok=True)
         return MountSource("bind", str(self.directory(name)), ("rbind",))
 
+    def takes_content(self, name: str) -> bool:
+        """Whether a volume is a directory of ours that is still empty, and so takes over the image's content."""
+        return not self.get(name).options and not any(self.directory(name).iterdir())
+
     def get(self, name: str) -> Volume:
         volume = self._by_name.get(name)
         if volume is None:

@@ -15,6 +15,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Coroutine
+from functools import lru_cache
 from typing import Any
 
 from corten.kernel import nftables as nft
@@ -27,6 +28,8 @@ from corten.network.names import PLAIN_UDP_LIMIT, Zone, answer, failure
 __all__ = ["NameService", "redirect"]
 
 TABLE = "corten-names"
+# The same in every sandbox, so that the messages of its table are built once.
+USUAL_PORT = 53053
 UPSTREAM_SECONDS = 2.0
 IDLE_SECONDS = 30.0
 # A container that floods us with names of the outside gets SERVFAIL beyond this many at a time.
@@ -34,6 +37,7 @@ MAX_PENDING = 256
 LENGTH = struct.Struct(">H")
 
 
+@lru_cache(maxsize=16)
 def redirect(udp_port: int, tcp_port: int) -> list[Message]:
     """The sandbox's own small table: port 53 of 127.0.0.11 is really ours."""
     add = [nft.add_table(nft.IPV4, TABLE), nft.delete_table(nft.IPV4, TABLE), nft.add_table(nft.IPV4, TABLE)]
@@ -44,6 +48,16 @@ def redirect(udp_port: int, tcp_port: int) -> list[Message]:
         add.append(_rewrite("queries", protocol, checksum, 16, 2, well_known, ours))
         add.append(_rewrite("answers", protocol, checksum, 12, 0, ours, well_known))
     return add
+
+
+def _bind(sock: socket.socket) -> None:
+    """Take our usual port, or where a program of the container has it (after a restart of the engine), any other."""
+    try:
+        sock.bind((SERVICE, USUAL_PORT))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        sock.bind((SERVICE, 0))
 
 
 def _rewrite(why: str, protocol: int, checksum: int, address: int, port: int, old: bytes, new: bytes) -> Message:
@@ -76,7 +90,7 @@ class NameService:
         udp, tcp = join.udp.dup(), join.tcp.dup()
         for sock in (udp, tcp):
             sock.setblocking(False)
-            sock.bind((SERVICE, 0))
+            _bind(sock)
         nft.commit(join.netfilter, redirect(udp.getsockname()[1], tcp.getsockname()[1]))
         self.stop(container)
         self._served[container] = served = Served(zone, self._host_servers)

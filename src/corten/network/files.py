@@ -8,13 +8,19 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
+from corten.model.errors import InvalidArgument
+
 __all__ = [
     "SERVICE",
     "HostResolver",
     "Resolver",
+    "check_servers",
+    "extra_host",
     "host_hosts",
     "hostname",
     "hosts",
+    "link",
+    "reachable",
     "read_resolver",
     "resolver_for",
 ]
@@ -27,6 +33,7 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 # systemd-resolved's own list of servers, for hosts whose resolv.conf only names its stub.
 SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
 STUB = "127.0.0.53"
+WHITE_SPACE = frozenset(" \t\r\n")
 
 LOCAL_HOSTS = (
     "127.0.0.1\tlocalhost",
@@ -151,6 +158,33 @@ def host_hosts(text: str, extra: Iterable[tuple[str, str]]) -> bytes:
     """The host's own /etc/hosts with more names, for a container that shares its network."""
     lines = [text if not text or text.endswith("\n") else text + "\n"]
     return "".join(lines + [f"{address}\t{name}\n" for name, address in extra]).encode()
+
+
+def extra_host(entry: str, gateway: str) -> tuple[str, str]:
+    """Read one `--add-host`, `NAME:ADDRESS` or `NAME=ADDRESS`, where the address `host-gateway` means `gateway`.
+
+    :raises InvalidArgument: it has another form
+    """
+    name, separator, address = entry.partition("=" if "=" in entry else ":")
+    address = gateway if address == "host-gateway" else address.strip("[]")
+    if not separator or not name or set(name) & WHITE_SPACE or not _is_address(address):
+        raise InvalidArgument(f"bad format for add-host: {entry!r}", hint="write NAME:ADDRESS")
+    return name, address
+
+
+def link(text: str) -> tuple[str, str]:
+    """Read one `--link`, `CONTAINER:ALIAS` or `CONTAINER`, as (alias, container)."""
+    target, _, alias = text.lstrip("/").partition(":")
+    return alias.rpartition("/")[2] or target, target
+
+
+def check_servers(dns: Iterable[str]) -> None:
+    """
+    :raises InvalidArgument: one is not an address, which a resolver could not use
+    """
+    for server in dns:
+        if not _is_address(server):
+            raise InvalidArgument(f"{server} is not an ip address", hint="--dns takes the address of a name server")
 
 
 def hostname(name: str) -> bytes:

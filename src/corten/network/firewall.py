@@ -24,7 +24,18 @@ from corten.kernel import nftables as nft
 from corten.kernel.netlink import Message
 from corten.kernel.nftables import BRIDGE, INET, Element, Hook, SetType
 
-__all__ = ["Forward", "Path", "build", "close_path", "destroy", "forbid", "open_path", "publish", "withdraw"]
+__all__ = [
+    "Forward",
+    "Path",
+    "build",
+    "build_bridge",
+    "close_path",
+    "destroy",
+    "forbid",
+    "open_path",
+    "publish",
+    "withdraw",
+]
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network

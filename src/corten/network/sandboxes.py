@@ -18,7 +18,7 @@ import msgspec
 from corten.kernel import netns, program, rtnetlink
 from corten.kernel.netlink import NetlinkError
 from corten.kernel.netns import NetworkJoin
-from corten.model.errors import Conflict, CortenError, InvalidArgument, NotFound, PermissionDenied
+from corten.model.errors import Conflict, CortenError, NotFound, PermissionDenied
 from corten.model.event import Event
 from corten.network import files, firewall, joining, ports
 from corten.network.endpoint import Endpoint, EndpointRequest, place
@@ -96,6 +96,7 @@ class Sandboxes:
         :raises Internal: a host port is taken, with Docker's text
         :raises InvalidArgument, PermissionDenied, ResourceExhausted, Unimplemented:
         """
+        files.check_servers(request.dns)
         with self._fabric.lock:
             if request.container_id in self._records.sandboxes:
                 self.release(request.container_id)
@@ -339,11 +340,10 @@ class Sandboxes:
     def _zone(self, sandbox: Sandbox) -> Zone:
         networks = self._records.networks
         named = [e for e in sandbox.endpoints if networks[e.network].serves_names]
-        links = [tuple(link.split(":", 1)) for e in named for link in e.request.links]
         outside = any(sandbox.gateway(networks, version) for version in (4, 6))
-        pairs = tuple((alias, target) for target, alias in links)
+        links = tuple(files.link(each) for endpoint in named for each in endpoint.request.links)
         directories = tuple(self._directory(endpoint.network) for endpoint in named)
-        return Zone(directories, pairs, outside, tuple(sandbox.request.dns))
+        return Zone(directories, links, outside, tuple(sandbox.request.dns))
 
     async def _sweep(self, ports: list[str]) -> None:
         """Delete devices that outlive their container because another holds its namespace (`container:ID`)."""
@@ -390,32 +390,18 @@ class Sandboxes:
         hostname = request.hostname or (socket.gethostname() if on_host else request.container_id[:12])
         addresses = [str(interface.ip) for endpoint in sandbox.endpoints for interface in endpoint.interfaces]
         own = [f"{hostname}.{request.domainname}", hostname] if request.domainname else [hostname]
-        extra = [*self._extra_hosts(request), *self._links(sandbox)]
+        gateway = str(self._find("bridge").pools()[0].gateway)
+        extra = [files.extra_host(entry, gateway) for entry in request.extra_hosts] + self._links(sandbox)
         hosts = files.hosts(own, addresses, extra)
         if on_host:
             hosts = files.host_hosts(files.read(files.HOSTS), extra)
         return Files(hosts, resolver.render(), files.hostname(hostname))
 
-    def _extra_hosts(self, request: SandboxRequest) -> list[tuple[str, str]]:
-        """`--add-host`'s pairs; `host-gateway` is the host as the default bridge's containers see it."""
-        found = []
-        for entry in request.extra_hosts:
-            name, separator, address = entry.partition(":")
-            if not separator:
-                name, separator, address = entry.partition("=")
-            if not separator or not name:
-                raise InvalidArgument(f"bad format for add-host: {entry!r}", hint="write NAME:ADDRESS")
-            if address == "host-gateway":
-                address = str(self._find("bridge").pools()[0].gateway)
-            found.append((name, address.strip("[]")))
-        return found
-
     def _links(self, sandbox: Sandbox) -> list[tuple[str, str]]:
         """The default bridge's links: names in /etc/hosts for containers that run now."""
         found = []
         for link in sandbox.request.links:
-            target, _, alias = link.lstrip("/").partition(":")
-            alias = alias.rpartition("/")[2] or target
+            alias, target = files.link(link)
             for other, endpoint in self._records.residents(self._find("bridge").id):
                 if target in (other.request.name, other.container, other.container[:12]):
                     names = dict.fromkeys((alias, other.container[:12], other.request.name))

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corten.model.errors import InvalidArgument
 from corten.network.files import (
     HostResolver,
     Resolver,
+    check_servers,
+    extra_host,
     host_hosts,
     hostname,
     hosts,
+    link,
     reachable,
     read_resolver,
     resolver_for,
@@ -73,6 +77,27 @@ def test_hosts_names_the_container_by_each_address() -> None:
 
 def test_a_container_on_the_hosts_network_has_the_hosts_names_and_its_own_extra_ones() -> None:
     assert host_hosts("127.0.0.1 localhost", [("db", "10.0.0.9")]) == b"127.0.0.1 localhost\n10.0.0.9\tdb\n"
+
+
+def test_extra_hosts_and_links_are_read_in_every_form() -> None:
+    assert extra_host("db:10.0.0.9", "172.17.0.1") == ("db", "10.0.0.9")
+    assert extra_host("db=[fd00::9]", "172.17.0.1") == ("db", "fd00::9")
+    assert extra_host("six:::1", "172.17.0.1") == ("six", "::1")
+    assert extra_host("up:host-gateway", "172.17.0.1") == ("up", "172.17.0.1")
+    assert link("/postgres:/web/db") == ("db", "postgres")
+    assert link("postgres") == ("postgres", "postgres")
+
+
+@pytest.mark.parametrize("entry", ["db", "db:", ":10.0.0.1", "db:nowhere", "db\nx:10.0.0.1", "db:10.0.0.1\n8.8.8.8 x"])
+def test_an_extra_host_cannot_smuggle_in_another_line(entry: str) -> None:
+    with pytest.raises(InvalidArgument, match="bad format for add-host"):
+        extra_host(entry, "172.17.0.1")
+
+
+def test_a_name_server_is_an_address() -> None:
+    check_servers(["10.0.0.1", "fd00::1"])
+    with pytest.raises(InvalidArgument, match=r"dns.example is not an ip address"):
+        check_servers(["dns.example"])
 
 
 def test_hostname_ends_its_line() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import select
-from os import close, pipe, read, set_blocking, write
+from posix import close, pipe, read, set_blocking, write
 
 from corten.client.connection import EngineError
 from corten.wire.stdcopy import STDERR, Decoder

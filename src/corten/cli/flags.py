@@ -39,10 +39,11 @@ class Flag:
 
     `kind` is the type's name in help pages; `read` turns the text into the value and raises ValueError with the
     reason; a `gathers` flag may stand many times and its values make a list. `same_as` names the flag whose value
-    an older spelling sets (`--net` for `--network`). `gone` marks a flag that Docker accepts and warns about.
+    an older spelling sets (`--net` for `--network`). `gone` marks a flag that Docker accepts and warns about. A flag
+    with a value to take `alone` never takes the next word: a switch, or `--explain` beside `--explain=network`.
     """
 
-    __slots__ = ("default", "gathers", "gone", "hidden", "kind", "name", "read", "same_as", "short", "usage")
+    __slots__ = ("alone", "default", "gathers", "gone", "hidden", "kind", "name", "read", "same_as", "short", "usage")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Flag:
         hidden: bool = False,
         same_as: str = "",
         gone: str = "",
+        alone: str = "",
     ) -> None:
         self.name = name
         self.short = short
@@ -68,6 +70,7 @@ class Flag:
         self.hidden = hidden or bool(gone)
         self.same_as = same_as
         self.gone = gone
+        self.alone = alone
 
     @property
     def spelled(self) -> str:
@@ -138,7 +141,7 @@ _read_int = integer(-(2**63), 2**63 - 1)
 
 def switch(name: str, short: str, usage: str, *, default: bool = False, **more: Any) -> Flag:
     """A flag that is on or off."""
-    return Flag(name, short, usage, "", _read_switch, default, **more)
+    return Flag(name, short, usage, "", _read_switch, default, alone="true", **more)
 
 
 def text(
@@ -266,8 +269,8 @@ class _Reading:
             raise FlagError(f"unknown flag: --{name}")
         if mark:
             self.options.set(flag, given)
-        elif not flag.kind:
-            self.options.set(flag, "true")
+        elif flag.alone:
+            self.options.set(flag, flag.alone)
         else:
             self.options.set(flag, self._next(f"flag needs an argument: --{name}"))
 
@@ -282,8 +285,8 @@ class _Reading:
             if len(group) > 2 and group[1] == "=":
                 self.options.set(flag, group[2:])
                 return
-            if not flag.kind:
-                self.options.set(flag, "true")
+            if flag.alone:
+                self.options.set(flag, flag.alone)
                 group = group[1:]
                 continue
             rest = group[1:] or self._next(f"flag needs an argument: {_rune(group[0])} in -{group}")

@@ -86,6 +86,7 @@ system.prune:PRUNE           system prune
 system.reset:RESET           system reset
 system.serve:SERVE           serve
 system.runtime:RUNTIME       runtime
+system.doctor:DOCTOR         doctor
 system.completion:COMPLETION completion
 system.completion:COMPLETE   __complete
 """

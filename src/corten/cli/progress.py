@@ -6,7 +6,7 @@ On a terminal each layer keeps its line and is drawn over; on a pipe each change
 from __future__ import annotations
 
 import sys
-from os import isatty
+from posix import isatty
 
 from corten.cli.human import size
 from corten.cli.table import Fault

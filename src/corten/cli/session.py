@@ -7,12 +7,13 @@ nobody listens at an address that is ours.
 from __future__ import annotations
 
 import sys
-from os import environ, getuid, isatty
+from posix import getuid, isatty
 
 from corten.cli.table import Fault
 from corten.client.address import Address, root_socket, system_socket
-from corten.client.codec import loads
 from corten.client.connection import Connection, EngineError
+from corten.client.environment import variable, variables
+from corten.wire.codec import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,26 +33,29 @@ class Session:
         self._host = host
         self._root = root
         self._connection: Connection | None = None
+        self.requests: list[tuple[str, str, int]] = []
+        """Method, path and nanoseconds of each request, once `explain` was called."""
+        self._explains = False
 
     # Where the engine is
 
     def address(self) -> Address:
         """--host, CORTEN_HOST, --root, CORTEN_ROOT, DOCKER_HOST, else this user's own engine, in this order."""
-        if named := self._host or environ.get("CORTEN_HOST", ""):
+        if named := self._host or variable("CORTEN_HOST"):
             return Address(named)
         if root := self.root():
             return Address("unix://" + root_socket(root))
-        return Address(environ.get("DOCKER_HOST") or "unix://" + system_socket())
+        return Address(variable("DOCKER_HOST") or "unix://" + system_socket())
 
     def root(self) -> str:
         """The directory that --root or CORTEN_ROOT name for everything of an engine; empty for the system's places."""
-        return self._root or environ.get("CORTEN_ROOT", "")
+        return self._root or variable("CORTEN_ROOT")
 
     def owns_engine(self) -> bool:
         """Whether the engine at our address is ours to start: nobody pointed us at another's."""
-        if self._host or environ.get("CORTEN_HOST"):
+        if self._host or variable("CORTEN_HOST"):
             return False
-        return bool(self.root()) or not environ.get("DOCKER_HOST")
+        return bool(self.root()) or not variable("DOCKER_HOST")
 
     # Talking to it
 
@@ -65,6 +69,8 @@ class Session:
     def dial(self) -> Connection:
         """A further connection, for a command that waits on one and asks on another."""
         connection = Connection(self.address())
+        if self._explains:
+            connection.headers, connection.heard = {"X-Corten-Explain": "1"}, self.requests
         try:
             connection.connect()
         except OSError as error:
@@ -73,12 +79,16 @@ class Session:
             self._start_engine(connection)
         return connection
 
+    def explain(self) -> None:
+        """From now on keep the times of requests, and ask the engine to keep its own story."""
+        self._explains = True
+
     def _start_engine(self, connection: Connection) -> None:
         """Start the engine of our root, in the background, and connect to it."""
         from corten.client.starting import start_engine
         from corten.model.roots import of
 
-        start_engine(of({**environ, **({"CORTEN_ROOT": self._root} if self._root else {})}, getuid()))
+        start_engine(of({**variables(), **({"CORTEN_ROOT": self._root} if self._root else {})}, getuid()))
         connection.connect()
 
     def get(self, path: str, query: Query | None = None) -> Any:

@@ -5,9 +5,8 @@ It is read when a command needs it and not before; a file that is not there says
 
 from __future__ import annotations
 
-from os import environ
-
 from corten.cli.table import Fault
+from corten.client.environment import variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ _PROXIES = {
 
 
 def config_path() -> str:
-    directory = environ.get("DOCKER_CONFIG") or f"{environ.get('HOME', '')}/.docker"
+    directory = variable("DOCKER_CONFIG") or f"{variable('HOME')}/.docker"
     return f"{directory}/config.json"
 
 

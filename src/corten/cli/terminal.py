@@ -6,7 +6,7 @@ Only imported when a container gets a terminal; a plain `run` never pays for it.
 from __future__ import annotations
 
 import termios
-from os import get_terminal_size
+from posix import get_terminal_size
 
 from corten.cli.table import Fault
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["flag_lines", "page"]
 
 _COMMON = ("run", "exec", "ps", "build", "pull", "push", "images", "login", "logout", "search", "version", "info")
-_OWN = ("serve", "runtime", "completion")
+_OWN = ("doctor", "serve", "runtime", "completion")
 
 
 def page(topic: str) -> str | None:
@@ -116,7 +116,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _columns() -> int:
-    from os import get_terminal_size
+    from posix import get_terminal_size
 
     try:
         return get_terminal_size(0).columns - 1

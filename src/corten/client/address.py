@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from os import environ, getuid
+from posix import getuid
 
+from corten.client.environment import variable
 from corten.model.errors import InvalidArgument, Unimplemented
 
 __all__ = ["Address", "root_socket", "system_socket"]
@@ -58,4 +59,4 @@ def system_socket() -> str:
     """The socket of this user's own engine when nothing names another."""
     if getuid() == 0:
         return "/run/corten/corten.sock"
-    return f"{environ.get('XDG_RUNTIME_DIR') or f'/run/user/{getuid()}'}/corten/corten.sock"
+    return f"{variable('XDG_RUNTIME_DIR') or f'/run/user/{getuid()}'}/corten/corten.sock"

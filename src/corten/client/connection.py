@@ -14,6 +14,7 @@ of a conversation (404 on create means pull first).
 from __future__ import annotations
 
 import _socket
+from time import perf_counter_ns
 
 from corten.model import errors
 from corten.wire import codec
@@ -31,6 +32,8 @@ __all__ = ["Connection", "EngineError", "Response", "Stream", "quote"]
 
 _CHUNK = 65536
 _HEAD_LIMIT = 256 * 1024
+_PATH_LIMIT = 107  # sun_path
+_QUIET = _socket.MSG_NOSIGNAL  # an engine that goes away is an error to report, not a signal to die of
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/:")
 
 
@@ -73,6 +76,11 @@ class Connection:
         self._timeout = timeout
         self._socket: _socket.socket | None = None
         self._early = b""
+        self.headers: dict[str, str] = {}
+        """Sent with every request."""
+        self.heard: list[tuple[str, str, int]] | None = None
+        """Where to write each request's method, path and nanoseconds until its answer began, if anywhere."""
+        self._asked = ("", 0)
 
     def connect(self) -> None:
         """Open the socket; OSError says why it cannot be."""
@@ -111,6 +119,7 @@ class Connection:
         """The head of the answer to the request that was sent."""
         assert self._socket is not None
         response = _read_head(self, self._socket, method)
+        self._note(method)
         if response.closes:
             self._socket = None
         return response
@@ -120,10 +129,16 @@ class Connection:
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
         sock = self._send("POST", path, query, body, upgrade)
         response = _read_head(self, sock, "POST", hijacked=True)
+        self._note("POST")
         if response.status not in (101, 200):
             response.check()
         self._socket = None
         return Stream(sock, response.headers, response.early)
+
+    def _note(self, method: str) -> None:
+        if self.heard is not None:
+            path, began = self._asked
+            self.heard.append((method, path, perf_counter_ns() - began))
 
     def close(self) -> None:
         if self._socket is not None:
@@ -136,17 +151,18 @@ class Connection:
         self.connect()
         sock = self._socket
         assert sock is not None
+        self._asked = (path, perf_counter_ns())
         head = [
             f"{method} {quote(path)}{_query(query)} HTTP/1.1",
             f"Host: {self.address.authority}",
             "User-Agent: corten",
         ]
-        head += [f"{name}: {value}" for name, value in headers.items()]
+        head += [f"{name}: {value}" for name, value in (*self.headers.items(), *headers.items())]
         payload, chunks = _payload(method, body, head)
         try:
-            sock.sendall("\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + payload)
+            sock.sendall("\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + payload, _QUIET)
             for chunk in chunks:
-                sock.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                sock.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk), _QUIET)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the engine may have answered before it read everything: its answer says more than EPIPE
         return sock
@@ -183,7 +199,7 @@ def _dial(address: Address, timeout: float | None) -> _socket.socket:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         sock.settimeout(timeout)
         try:
-            sock.connect(address.path)
+            _connect_path(sock, address.path)
         except BaseException:
             sock.close()
             raise
@@ -200,6 +216,20 @@ def _dial(address: Address, timeout: float | None) -> _socket.socket:
             continue
         return sock
     raise failure
+
+
+def _connect_path(sock: _socket.socket, place: str) -> None:
+    """Connect to a Unix socket; one whose path is longer than the address allows is reached through its directory."""
+    if len(place.encode()) <= _PATH_LIMIT:
+        sock.connect(place)
+        return
+    import os
+
+    directory = os.open(os.path.dirname(place), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sock.connect(f"/proc/self/fd/{directory}/{os.path.basename(place)}")
+    finally:
+        os.close(directory)
 
 
 class Response:

@@ -19,9 +19,9 @@ from __future__ import annotations
 from os import environ, geteuid
 
 from corten.client.address import Address
-from corten.client.codec import dumps, loads
 from corten.client.connection import Connection
 from corten.model import roots
+from corten.wire.codec import dumps, loads
 from corten.wire.stdcopy import STDERR, STDOUT, Decoder
 
 TYPE_CHECKING = False

@@ -7,14 +7,12 @@ command sends by default is sent here too, so that `inspect` shows the same.
 
 from __future__ import annotations
 
-from os import environ
-from os.path import abspath, isabs, normpath
-
 from corten.cli import values
 from corten.cli.container.endpoints import endpoints, network_mode
 from corten.cli.container.ports import exposed, published
 from corten.cli.flags import quoted
 from corten.cli.table import Fault
+from corten.client.environment import is_set, variable
 from corten.model.errors import Unimplemented
 
 TYPE_CHECKING = False
@@ -126,7 +124,7 @@ def _environment(options: Options) -> list[str]:
 def file_variables(options: Options) -> list[str]:
     """The variables of `--env-file`; a bare name takes our own value, and none when we have none."""
     lines = [line for path in options.texts("env-file") for line in _lines(path)]
-    filled = [f"{name}={environ[name]}" if "=" not in name and name in environ else name for name in lines]
+    filled = [f"{name}={variable(name)}" if "=" not in name and is_set(name) else name for name in lines]
     return [variable for variable in filled if "=" in variable]
 
 
@@ -236,7 +234,11 @@ def _has_source(spec: str) -> bool:
 def _absolute(spec: str) -> str:
     """A bind's source that begins with a dot is meant from here."""
     source, _, rest = spec.partition(":")
-    return f"{abspath(source)}:{rest}" if source.startswith(".") and not isabs(source) else spec
+    if not source.startswith("."):
+        return spec
+    from os.path import abspath
+
+    return f"{abspath(source)}:{rest}"
 
 
 def _networking(options: Options) -> Part:
@@ -420,8 +422,10 @@ def _device(text: str) -> Part:
             raise Fault(f"bad mode specified: {permissions}")
     elif len(parts) == 2 and _are_permissions(parts[1]):
         permissions, inside = parts[1], parts[0]
-    if not isabs(inside):
+    if not inside.startswith("/"):
         raise Fault(f"{inside} is not an absolute path")
+    from os.path import normpath
+
     path = normpath(parts[0]) if inside == parts[0] else parts[0]
     target = path if inside == parts[0] else (inside if len(parts) == 3 else normpath(inside))
     return {"PathOnHost": path, "PathInContainer": target, "CgroupPermissions": permissions}

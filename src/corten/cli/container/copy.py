@@ -116,7 +116,7 @@ def _stat(session: Session, container: str, path: str) -> Any:
 def _decoded(header: str) -> Any:
     from binascii import a2b_base64
 
-    from corten.client.codec import loads
+    from corten.wire.codec import loads
 
     return loads(a2b_base64(header))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from os.path import abspath
-
 from corten.cli import values
 
 TYPE_CHECKING = False
@@ -43,7 +41,7 @@ def _set(mount: dict[str, Any], key: str, given: str, field: str) -> None:
     if key == "type":
         mount["Type"] = given.lower()
     elif key in ("source", "src"):
-        mount["Source"] = abspath(given) if given.startswith(".") else given
+        mount["Source"] = _absolute(given) if given.startswith(".") else given
     elif key in ("target", "dst", "destination"):
         mount["Target"] = given
     elif key in ("readonly", "ro"):
@@ -109,6 +107,12 @@ def _set_tmpfs(options: dict[str, Any], key: str, given: str, field: str) -> Non
         if str(error).startswith("unexpected"):
             raise
         raise ValueError(f"invalid value for {key}: {given}") from None
+
+
+def _absolute(path: str) -> str:
+    from os.path import abspath
+
+    return abspath(path)
 
 
 def _truth(key: str, given: str) -> bool:

@@ -6,11 +6,10 @@ happens. How the rows become the body of the request is in `corten.cli.container
 
 from __future__ import annotations
 
-from os import environ
-
 from corten.cli import values
 from corten.cli.container import readers
 from corten.cli.flags import Flag, integer, number, switch, text, texts, value
+from corten.client.environment import variable
 
 __all__ = ["CONTAINER_FLAGS", "CREATE_FLAGS", "RUN_FLAGS"]
 
@@ -46,9 +45,7 @@ def _identity() -> tuple[Flag, ...]:
         texts("label", "l", "Add a label", read=readers.label),
         texts("label-file", "", "Read labels from a file, one a line"),
         text("name", "", "Name of the container"),
-        text(
-            "platform", "", "Platform to choose from an image for several", environ.get("DOCKER_DEFAULT_PLATFORM", "")
-        ),
+        text("platform", "", "Platform to choose from an image for several", variable("DOCKER_DEFAULT_PLATFORM")),
         text("pull", "", 'When to fetch the image: "always", "missing", "never"', "missing"),
         switch("quiet", "q", "Do not show the progress of a pull"),
         text("restart", "", "When to start again: no, always, unless-stopped, on-failure[:N]", "no"),
@@ -179,6 +176,8 @@ RUN_FLAGS = (
     switch("detach", "d", "Run in the background and print the id"),
     text("detach-keys", "", "Keys that detach from the container"),
     switch("sig-proxy", "", "Pass the signals we get on to the container", default=True),
-    texts("explain", "", "Tell the story of this run instead of its output: all, or phases by name", kind="phases"),
+    texts(
+        "explain", "", "Tell the story of this run: all of it, or PHASE,…", kind="phases", read=values.csv, alone="all"
+    ),
     text("rootfs", "", "Run on a directory instead of an image; DIR:O keeps changes apart"),
 )

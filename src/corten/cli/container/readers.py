@@ -5,10 +5,10 @@ A reader raises ValueError with Docker's words; the parser adds the flag's name.
 
 from __future__ import annotations
 
-from os import environ
-
 from corten.cli import values
 from corten.cli.flags import quoted
+from corten.client.environment import is_set
+from corten.client.environment import variable as own_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def variable(text: str) -> str:
     name, mark, _ = text.partition("=")
     if not name:
         raise ValueError(f"invalid environment variable: {text}")
-    return text if mark or name not in environ else f"{name}={environ[name]}"
+    return text if mark or not is_set(name) else f"{name}={own_variable(name)}"
 
 
 def label(text: str) -> str:

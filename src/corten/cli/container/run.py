@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from corten.cli.flags import Options
     from corten.cli.session import Session
 
-__all__ = ["CREATE", "RUN"]
+__all__ = ["CREATE", "ROOTFS", "RUN", "attach_query"]
+
+ROOTFS = "corten.rootfs"
 
 
 # create
@@ -81,7 +83,7 @@ def _claim_cidfile(path: str) -> Any:
 
 
 def _console_size() -> list[int]:
-    from os import get_terminal_size
+    from posix import get_terminal_size
 
     try:
         size = get_terminal_size(1)
@@ -113,20 +115,53 @@ def _fetch(session: Session, options: Options, image: str) -> None:
 
 
 def _run(session: Session, options: Options, words: list[str]) -> int:
+    rootfs = options.text("rootfs")
     try:
-        body = create_body(options, words[0], words[1:])
+        body = create_body(options, "", words) if rootfs else create_body(options, words[0], words[1:])
+        if rootfs:
+            body["HostConfig"].setdefault("Annotations", {})[ROOTFS] = _absolute_root(rootfs)
     except Fault as fault:
         raise with_help(fault.message, "run", 125) from None
     _settle_streams(session, options, body)
+    if options.given("explain"):
+        session.explain()
     try:
-        container = _make(session, options, body)
-        if body["AttachStdin"] or body["AttachStdout"] or body["AttachStderr"]:
-            return _live(session, options, body, container)
-        session.say(container)
-        session.post(f"/containers/{container}/start").done()
+        status = _begin(session, options, body)
     except EngineError as error:
         raise refused_as_run(error, "run") from None
+    return status
+
+
+def _begin(session: Session, options: Options, body: dict[str, Any]) -> int:
+    """Make the container and start it; its exit status when we stay with it."""
+    container = _make(session, options, body)
+    if body["AttachStdin"] or body["AttachStdout"] or body["AttachStderr"]:
+        return _live(session, options, body, container)
+    session.say(container)
+    session.post(f"/containers/{container}/start").done()
+    if options.given("explain"):
+        from corten.cli.story import fetch, show
+
+        show(session, fetch(session, container), _phases(options))
     return 0
+
+
+def _absolute_root(text: str) -> str:
+    """The annotation's value: an absolute directory, and `:O` when changes are kept apart."""
+    directory, mark, mode = text.partition(":")
+    if mark and mode != "O":
+        raise Fault(f"invalid --rootfs {text}: the only option is :O")
+    from os.path import abspath, isdir
+
+    if not isdir(directory):
+        raise Fault(f"invalid --rootfs {text}: {directory} is no directory")
+    return abspath(directory) + (":O" if mark else "")
+
+
+def _phases(options: Options) -> list[str]:
+    """The phases of the story that were asked for; none means all."""
+    phases = options.texts("explain")
+    return [] if "all" in phases else phases
 
 
 def _settle_streams(session: Session, options: Options, body: dict[str, Any]) -> None:
@@ -153,9 +188,17 @@ def _live(session: Session, options: Options, body: dict[str, Any], container: s
             if removed:
                 ending.read()  # the engine is still removing it; when we return it is gone
             raise
+        if options.given("explain"):
+            from corten.cli.story import fetch
+
+            story = fetch(session, container)  # before the container can be gone
         attachment = foreground.pump(
             stream, output=body["AttachStdout"] or body["AttachStderr"], keys=keys, ending=ending
         )
+    if options.given("explain"):
+        from corten.cli.story import show
+
+        show(session, story, _phases(options))
     return 0 if attachment.detached else exit_status(ending)
 
 

@@ -15,8 +15,8 @@ from corten.cli.human import size, size_binary
 from corten.cli.listing import Listing
 from corten.cli.session import report
 from corten.cli.table import MANY, Command, Fault
-from corten.client.codec import values
 from corten.client.connection import EngineError
+from corten.wire.codec import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

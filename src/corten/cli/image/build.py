@@ -70,7 +70,7 @@ def _logins() -> dict[str, str]:
 
 
 def _query(options: Options) -> dict[str, str | list[str] | None]:
-    from corten.client.codec import dumps
+    from corten.wire.codec import dumps
 
     arguments = {
         item.partition("=")[0]: item.partition("=")[2] if "=" in item else None for item in options.texts("build-arg")

@@ -37,7 +37,7 @@ def all_logins_header() -> str:
     """What `X-Registry-Config` says: base64url of every login we keep, by registry."""
     from base64 import urlsafe_b64encode
 
-    from corten.client.codec import dumps
+    from corten.wire.codec import dumps
 
     config = read_config()
     servers = {*(config.get("auths") or {}), *(config.get("credHelpers") or {})}

@@ -93,7 +93,7 @@ def _value_flag(command: Command, rest: list[str]) -> Flag | None:
         return None
     name = rest[-1].lstrip("-")
     for flag in command.flags:
-        if flag.kind and (flag.name == name or (rest[-1][1] != "-" and flag.short == name[-1:])):
+        if not flag.alone and (flag.name == name or (rest[-1][1] != "-" and flag.short == name[-1:])):
             return flag
     return None
 

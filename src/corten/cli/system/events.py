@@ -43,7 +43,7 @@ def _writer(form: str) -> Callable[[Any], str]:
     if not form:
         return line
     if form == "json":
-        from corten.client.codec import dumps
+        from corten.wire.codec import dumps
 
         return dumps
     from corten.cli.inspection import typed

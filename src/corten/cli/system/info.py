@@ -31,7 +31,7 @@ def _run(session: Session, options: Options, _: list[str]) -> int:
     info = session.get("/info")
     document = {**info, "ClientInfo": client}
     if form == "json":
-        from corten.client.codec import dumps
+        from corten.wire.codec import dumps
 
         session.say(dumps(document))
         return 0

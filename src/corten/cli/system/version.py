@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from os import uname
+from posix import uname
 
 from corten import __version__
 from corten.cli.flags import text

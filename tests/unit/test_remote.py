@@ -1,11 +1,8 @@
 """The registry client against a registry on loopback that behaves, breaks and lies."""
 
-import base64
 import json
 import os
-import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +13,6 @@ from corten.model.digest import Digest
 from corten.model.errors import (
     Cancelled,
     DataLoss,
-    FailedPrecondition,
     InvalidArgument,
     NotFound,
     ResourceExhausted,
@@ -26,7 +22,6 @@ from corten.model.errors import (
 from corten.model.reference import Reference
 from corten.remote import ANONYMOUS, Credentials, HostRules, Registries, Repository
 from corten.remote.challenge import parse
-from corten.remote.credentials import ConfigFile
 from tests.fake_registry import FakeRegistry
 
 MANIFEST = json.dumps({"schemaVersion": 2, "mediaType": mediatype.OCI_MANIFEST, "layers": []}).encode()
@@ -241,42 +236,3 @@ def test_challenges_are_read_with_quotes_and_commas() -> None:
     bearer, basic = parse(header)
     assert bearer.parameters == {"realm": "https://a.test/t", "service": 'x, "y"', "scope": "repository:a:pull,push"}
     assert (basic.scheme, basic.parameters) == ("basic", {"realm": "z"})
-
-
-def config_file(tmp_path: Path, document: object) -> ConfigFile:
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(document))
-    return ConfigFile(path)
-
-
-def test_dockers_config_file_is_read_under_its_old_and_new_keys(tmp_path: Path) -> None:
-    auth = base64.b64encode(b"me:se:cret").decode()
-    keys = ("https://index.docker.io/v1/", "http://r.test/v1/")
-    config = config_file(tmp_path, {"auths": {key: {"auth": auth} for key in keys}})
-    assert config.credentials("docker.io") == config.credentials("r.test") == Credentials("me", "se:cret")
-    assert config.credentials("other.test") == ANONYMOUS
-    assert "cret" not in repr(config.credentials("r.test"))
-
-
-def test_a_login_is_kept_privately_beside_what_was_there(tmp_path: Path) -> None:
-    config = config_file(tmp_path, {"detachKeys": "ctrl-e,e"})
-    config.store("r.test", Credentials("me", "secret"))
-    again = ConfigFile(config.path)
-    assert again.credentials("r.test") == Credentials("me", "secret")
-    assert again.document["detachKeys"] == "ctrl-e,e"
-    assert stat.S_IMODE(config.path.stat().st_mode) == 0o600
-    assert again.erase("r.test")
-    assert not ConfigFile(config.path).erase("r.test")
-
-
-def test_a_credential_helper_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    helper = tmp_path / "docker-credential-fake"
-    answer = '{"Username": "<token>", "Secret": "t"}'
-    helper.write_text(f"#!/bin/sh\nread server\n[ \"$server\" = r.test ] && echo '{answer}'\n")
-    helper.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert config_file(tmp_path, {"credsStore": "fake"}).credentials("r.test") == Credentials(identity_token="t")
-    with pytest.raises(FailedPrecondition, match="status 1"):
-        config_file(tmp_path, {"credsStore": "fake"}).credentials("x.test")
-    with pytest.raises(InvalidArgument, match="not a program's name"):
-        config_file(tmp_path, {"credsStore": "../evil"}).credentials("x.test")

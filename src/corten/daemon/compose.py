@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from corten.content import Store
+from corten.daemon.config import Config
 from corten.engine import Engine, settings_for
 from corten.images import Images
 from corten.kernel import program
 from corten.metadata import Database
 from corten.model.roots import Roots
 from corten.network import Identity, Networks
+from corten.remote import HostRules, Registries
 from corten.snapshots import Native, Overlay, Snapshotter
 from corten.tasks import Tasks
 
@@ -37,9 +39,10 @@ class Parts(NamedTuple):
     snapshots: Snapshotter
     networks: Networks
     tasks: Tasks
+    registries: Registries
 
 
-def parts(roots: Roots) -> Parts:
+def parts(roots: Roots, config: Config | None = None) -> Parts:
     """Open what `roots` hold. The caller has the lock: each of these has one process as its owner."""
     data, run = Path(roots.data), Path(roots.run)
     database = Database(data / "engine.db")
@@ -53,13 +56,22 @@ def parts(roots: Roots) -> Parts:
         snapshots=snapshots,
         networks=Networks(database, Identity.of(roots.data), data / "network", program=binary),
         tasks=Tasks(str(run / "tasks"), binary),
+        registries=Registries(host_rules(config)),
     )
 
 
 def compose(roots: Roots, made_of: Parts) -> Engine:
     """The engine of `roots`, restored: containers that outlived the last engine are adopted."""
+    made_of.images.restore()
     settings = settings_for(Path(roots.data), Path(roots.run), roots.identity, Path(program.path()))
     return Engine(settings, **made_of._asdict())
+
+
+def host_rules(config: Config | None) -> HostRules:
+    """How registries are reached: loopback may speak plain HTTP, others only when the configuration names them."""
+    if config is None:
+        return HostRules()
+    return HostRules(HostRules().insecure + config.insecure_registries, config.registry_mirrors)
 
 
 def snapshotter(root: Path) -> Snapshotter:

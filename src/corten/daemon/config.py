@@ -17,6 +17,8 @@ class Config(msgspec.Struct, frozen=True, rename="kebab"):
     debug: bool = False
     shutdown_timeout: int = 15
     idle_timeout: int = 60
+    insecure_registries: tuple[str, ...] = ()
+    registry_mirrors: tuple[str, ...] = ()
 
 
 def load(path: str) -> Config:

@@ -18,12 +18,14 @@ from corten.engine.execs import Execs
 from corten.engine.images import Images as ImageUses
 from corten.engine.images import users
 from corten.engine.networks import Networks as NetworkUses
+from corten.engine.registries import RegistryUses
 from corten.engine.services import Services, Settings
 from corten.engine.system import System
 from corten.engine.volumes import Volumes
 from corten.images import Images
 from corten.metadata import Database
 from corten.network import Networks
+from corten.remote import Registries
 from corten.snapshots import Snapshotter
 from corten.spec.resources import HostLimits
 from corten.spec.seccomp import kernel_version
@@ -47,6 +49,7 @@ class Engine:
         snapshots: Snapshotter,
         networks: Networks,
         tasks: Tasks,
+        registries: Registries,
     ) -> None:
         execs = Execs()
         self._services = Services(
@@ -67,6 +70,7 @@ class Engine:
         self.containers = Containers(self._services)
         self.execs = execs
         self.images = ImageUses(self._services)
+        self.registries = RegistryUses(self._services, registries)
         self.networks = NetworkUses(self._services)
         self.volumes = self._services.volumes
         self.system = System(self._services)

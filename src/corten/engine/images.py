@@ -24,6 +24,7 @@ from corten.model.container import ContainerConfig
 from corten.model.digest import Digest
 from corten.model.errors import Conflict, InvalidArgument, NotFound
 from corten.model.image import Healthcheck, RunConfig
+from corten.model.platform import Platform
 from corten.model.reference import Reference
 from corten.wire.filters import NONE, Filters
 
@@ -126,6 +127,22 @@ class Images:
         target = Reference.parse_name(repo).with_tag(tag or "latest") if repo else None
         hidden = hidden_paths(container)
         return str(self._images.commit(base, container.id, run, about, name=target, hidden=hidden))
+
+    def import_(
+        self,
+        stream: Readable,
+        *,
+        repo: str = "",
+        tag: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+    ) -> str:
+        """An image of one layer from a tar of a root filesystem; returns its id."""
+        target = Reference.parse_name(repo).with_tag(tag or "latest") if repo else None
+        about = Authored(now(), comment=message or "Imported from -")
+        wanted = Platform.parse(platform).normal() if platform else None
+        return str(self._images.import_(stream, amend(RunConfig(), changes), about, name=target, platform=wanted))
 
     def inspect(self, name: str) -> dict[str, Any]:
         """An image as `docker image inspect` shows it."""

@@ -110,8 +110,8 @@ class Pull:
 
     def run(self) -> None:
         name = str(self.reference.digest or self.reference.tag)
-        self.tell(Notice(f"Pulling from {self.reference.path}", str(self.reference.tag or name)))
         remote = resolve(self.repository, name, self.platform)
+        self.tell(Notice(f"Pulling from {self.reference.path}", str(self.reference.tag or name)))
         with leases.hold(self.stores.db, f"pull {self.reference}", resumable=True) as lease:
             config = self.fetch_config(remote.manifest, lease)
             new = self.fetch_layers(remote.manifest.value, config.value, lease)

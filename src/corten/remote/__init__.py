@@ -14,7 +14,7 @@ A module per concern:
     tokens       bearer tokens, fetched once per scope, and basic authentication
     answers      a registry's error answer as one of our kinds
     repository   manifests, blobs, uploads (distribution-spec, end-2 to end-11)
-    credentials  `~/.docker/config.json` and credential helpers
+    credentials  a name and password, or a token
 
 A registry may be away, slow, lying or rate-limiting. Nothing it says is believed: sizes bound what is read, digests
 decide what is kept, redirects stay on http(s), and a broken transfer goes on where it stopped.

@@ -1,9 +1,8 @@
 """Which addresses serve a registry's domain.
 
-Docker Hub is known as ``docker.io``, serves at ``registry-1.docker.io`` and keeps its credentials under
-``https://index.docker.io/v1/`` (Docker's own rules). A mirror is asked before Docker Hub and never gets its
-credentials. Plain HTTP is spoken only to loopback addresses and to hosts that the operator named as insecure, and
-only after TLS was tried there.
+Docker Hub is known as ``docker.io`` and serves at ``registry-1.docker.io`` (Docker's own rule). A mirror is asked
+before Docker Hub and never gets its credentials. Plain HTTP is spoken only to loopback addresses and to hosts that the
+operator named as insecure, and only after TLS was tried there.
 """
 
 import ipaddress
@@ -14,10 +13,9 @@ from urllib.parse import urlsplit
 from corten.model.errors import InvalidArgument
 from corten.model.reference import DEFAULT_DOMAIN
 
-__all__ = ["HUB_ADDRESS", "HUB_KEY", "Host", "HostRules", "credentials_key"]
+__all__ = ["HUB_ADDRESS", "Host", "HostRules"]
 
 HUB_ADDRESS = "registry-1.docker.io"
-HUB_KEY = "https://index.docker.io/v1/"
 
 
 class Host(NamedTuple):
@@ -67,8 +65,3 @@ def networks(entries: tuple[str, ...]) -> Iterator[ipaddress.IPv4Network | ipadd
 def hostname(address: str) -> str:
     """The host of ``host[:port]``, an IPv6 address without its brackets."""
     return urlsplit(f"//{address}").hostname or ""
-
-
-def credentials_key(domain: str) -> str:
-    """The name under which Docker keeps the credentials of `domain`."""
-    return HUB_KEY if domain == DEFAULT_DOMAIN else domain

@@ -1,11 +1,15 @@
 """All registries of an engine: connections, what each host was found to speak, tokens by credentials."""
 
+import json
 import ssl
 import threading
+from typing import Any
+from urllib.parse import urlencode
 
 from corten.model.cancel import Cancel
 from corten.model.errors import CortenError, Unavailable
 from corten.model.reference import Reference
+from corten.remote.answers import error_of
 from corten.remote.credentials import ANONYMOUS, Credentials
 from corten.remote.hosts import Host, HostRules
 from corten.remote.repository import Repository, Source
@@ -15,6 +19,7 @@ from corten.remote.transport import Origin, Transport
 __all__ = ["Registries"]
 
 TOKENS_KEPT = 64
+SEARCH_DOMAIN = "index.docker.io"
 
 
 class Registries:
@@ -42,6 +47,24 @@ class Registries:
         """Ask the registry whether it knows these credentials; raises `Unauthenticated` when it does not."""
         anchor = Reference(domain, "library/none")
         self.repository(anchor, credentials).ping()
+
+    def search(self, term: str, limit: int, credentials: Credentials) -> list[dict[str, Any]]:
+        """Ask a registry's version 1 search, which Docker Hub still serves and few others do."""
+        first, slash, rest = term.partition("/")
+        is_host = slash and ("." in first or ":" in first or first == "localhost")
+        domain, words = (first, rest) if is_host else (SEARCH_DOMAIN, term)
+        host = Host(domain, self.rules.is_insecure(domain))
+        headers = {"Authorization": credentials.basic} if credentials.basic else {}
+        origin = self._origin(host, None)
+        answer = self._transport.request("GET", origin, f"/v1/search?{urlencode({'q': words, 'n': limit})}", headers)
+        body = answer.document()
+        self._transport.done(answer)
+        if answer.status != 200:
+            raise error_of(f"search {domain}", answer.status, body)
+        try:
+            return list(json.loads(body)["results"])
+        except (ValueError, KeyError, TypeError):
+            raise Unavailable(f"search {domain}: its answer is not a list of results") from None
 
     def _source(self, host: Host, credentials: Credentials) -> Source:
         known = ANONYMOUS if host.mirror else credentials

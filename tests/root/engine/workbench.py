@@ -17,6 +17,7 @@ from corten.kernel import program
 from corten.metadata import Database
 from corten.model.container import ContainerConfig, ExecConfig, HostConfig, NetworkingConfig
 from corten.network import Identity, Networks
+from corten.remote import Registries
 from corten.snapshots import Overlay
 from corten.tasks import Tasks
 from corten.wire import stdcopy
@@ -52,6 +53,7 @@ class Workbench:
             snapshots=self.snapshots,
             networks=self.networks,
             tasks=self.tasks,
+            registries=Registries(),
         )
         self.engine.events.subscribe(self.events.append)
         self.containers = self.engine.containers

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from corten.api.call import Answer, Call
+from corten.api.call import Answer, Call, Json
+from corten.api.lanes import Lane
+from corten.api.lending import lent_credentials
 from corten.api.query import Nothing
 from corten.api.router import Route
-from corten.model.errors import Unimplemented
 
 __all__ = ["ROUTES"]
 
 
 def inspect(call: Call[Nothing, None]) -> Answer:
-    raise Unimplemented(f"cannot ask the registry of {call.path['name']}: the registry client is not built yet")
+    return Json(call.engine.registries.inspect(call.path["name"], lent_credentials(call)))
 
 
-ROUTES: tuple[Route[Any, Any], ...] = (Route("GET", "/distribution/{name:path}/json", inspect),)
+ROUTES: tuple[Route[Any, Any], ...] = (Route("GET", "/distribution/{name:path}/json", inspect, Lane.IMAGE),)

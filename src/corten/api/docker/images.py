@@ -8,6 +8,7 @@ import msgspec
 from corten.api.call import Answer, Call, Empty, Json, Pieces
 from corten.api.docker import older
 from corten.api.lanes import Lane
+from corten.api.lending import lent_credentials
 from corten.api.query import Nothing
 from corten.api.router import Route
 from corten.model.container import ContainerConfig
@@ -18,6 +19,7 @@ from corten.wire.jsonstream import error_message
 __all__ = ["ROUTES"]
 
 LIST_FILTERS = ("before", "dangling", "label", "label!", "reference", "since", "until")
+SEARCH_FILTERS = ("is-automated", "is-official", "stars")
 PRUNE_FILTERS = ("dangling", "label", "label!", "until")
 
 
@@ -58,6 +60,12 @@ class LoadQuery(msgspec.Struct, frozen=True):
 
 class SaveQuery(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
+
+
+class SearchQuery(msgspec.Struct, frozen=True):
+    term: str
+    limit: int = 0
+    filters: Filters = NONE
 
 
 class CommitQuery(msgspec.Struct, frozen=True):
@@ -119,23 +127,42 @@ def save_one(call: Call[Nothing, None]) -> Answer:
 
 
 def create(call: Call[CreateQuery, None]) -> Answer:
+    """Pull (`fromImage`) or import (`fromSrc`, ``-`` for the body)."""
     query = call.query
     if query.from_image:
-        raise Unimplemented(
-            f"cannot pull {query.from_image}: the registry client is not built yet",
-            hint="load an archive (corten load -i FILE) or make a base image (corten image bootstrap debian:bookworm)",
-        )
-    raise Unimplemented("cannot import: images are made by load and bootstrap so far")
+        lent = lent_credentials(call)
+        messages = call.engine.registries.pull(query.from_image, query.tag, query.platform, lent, call.cancel)
+        return Pieces(_encoded(messages), "application/json", failure=_failure)
+    if query.from_src != "-":
+        raise Unimplemented("cannot import from a URL", hint="fetch it, then: corten import FILE")
+    made = call.engine.images.import_(
+        call.upload,
+        repo=query.repo,
+        tag=query.tag,
+        message=query.message,
+        changes=query.changes,
+        platform=query.platform,
+    )
+    return Pieces(_encoded(iter([{"status": made}])), "application/json")
 
 
 def push(call: Call[TagQuery, None]) -> Answer:
-    raise Unimplemented(
-        f"cannot push {call.path['name']}: the registry client is not built yet", hint="use: corten save NAME | …"
-    )
+    messages = call.engine.registries.push(call.path["name"], call.query.tag, lent_credentials(call), call.cancel)
+    return Pieces(_encoded(messages), "application/json", failure=_failure)
 
 
-def search(_: Call[Nothing, None]) -> Answer:
-    raise Unimplemented("cannot search: the registry client is not built yet")
+def search(call: Call[SearchQuery, None]) -> Answer:
+    filters = call.query.filters.only(SEARCH_FILTERS)
+    found = call.engine.registries.search(call.query.term, call.query.limit, lent_credentials(call))
+    return Json([one for one in found if _searched_for(one, filters)])
+
+
+def _searched_for(found: dict[str, Any], filters: Filters) -> bool:
+    """Docker's filters: is-official, is-automated, stars (at least)."""
+    for key, name in (("is-official", "is_official"), ("is-automated", "is_automated")):
+        if any(bool(found.get(name)) != (value in ("true", "1")) for value in filters.values(key)):
+            return False
+    return all(int(found.get("star_count") or 0) >= int(value) for value in filters.values("stars") if value.isdigit())
 
 
 def commit(call: Call[CommitQuery, ContainerConfig | None]) -> Answer:
@@ -168,7 +195,7 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     Route("POST", "/images/create", create, Lane.IMAGE, CreateQuery),
     Route("POST", "/images/load", load, Lane.IMAGE, LoadQuery),
     Route("GET", "/images/get", save, Lane.IMAGE, SaveQuery),
-    Route("GET", "/images/search", search),
+    Route("GET", "/images/search", search, Lane.IMAGE, SearchQuery),
     Route("POST", "/images/prune", prune, Lane.CHANGE, PruneQuery),
     Route("GET", "/images/{name:path}/json", inspect),
     Route("GET", "/images/{name:path}/history", history),

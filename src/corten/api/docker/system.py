@@ -10,10 +10,11 @@ import msgspec
 import corten
 from corten.api.call import Answer, Bytes, Call, Json
 from corten.api.lanes import Lane
+from corten.api.lending import credentials_of
 from corten.api.query import Nothing
 from corten.api.router import Route
 from corten.api.versions import DOCKER_RELEASE, NEWEST, OLDEST, text
-from corten.model.errors import Unimplemented
+from corten.wire.registry_auth import AuthConfig
 
 __all__ = ["ROUTES", "version_document"]
 
@@ -24,6 +25,16 @@ PING = (
     ("Swarm", "inactive"),
 )
 GO_ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+class Login(msgspec.Struct, frozen=True):
+    username: str = ""
+    password: str = ""
+    email: str = ""
+    serveraddress: str = ""
+    identitytoken: str = ""
+    registrytoken: str = ""
+    auth: str = ""
 
 
 class DfQuery(msgspec.Struct, frozen=True):
@@ -73,8 +84,9 @@ def df(call: Call[DfQuery, None]) -> Answer:
     return Json(call.engine.system.df(call.query.type))
 
 
-def auth(_: Call[Nothing, None]) -> Answer:
-    raise Unimplemented("cannot check registry credentials: the registry client is not built yet")
+def auth(call: Call[Nothing, Login]) -> Answer:
+    lent = AuthConfig(msgspec.to_builtins(call.body))
+    return Json(call.engine.registries.login(lent.server, credentials_of(lent)))
 
 
 ROUTES: tuple[Route[Any, Any], ...] = (
@@ -83,5 +95,5 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     Route("GET", "/version", version, Lane.LOOP),
     Route("GET", "/info", info),
     Route("GET", "/system/df", df, Lane.CHANGE, DfQuery),
-    Route("POST", "/auth", auth),
+    Route("POST", "/auth", auth, Lane.IMAGE, Nothing, Login),
 )

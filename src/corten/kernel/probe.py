@@ -49,6 +49,11 @@ class Host:
         value = self.__dict__[name] = probe()
         return value
 
+    def read(self, path: str) -> str:
+        """The text of a file of the kernel, stripped; "" where there is none. Tests give `files` by path instead."""
+        files = self.__dict__.get("files")
+        return _read(path) if files is None else files.get(path, "")
+
     machine: str
     """uname's machine, ``x86_64`` or ``aarch64``."""
     release: tuple[int, int]

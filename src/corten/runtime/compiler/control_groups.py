@@ -7,8 +7,6 @@ in there; what only small limits would disturb comes first, so that even the lau
 
 from __future__ import annotations
 
-import os
-
 from corten.plan import ops
 from corten.plan.flags import O_DIRECTORY, O_PATH
 from corten.runtime import limits
@@ -83,8 +81,8 @@ def _directory(draft: Draft, hierarchy: Hierarchy, path: str) -> None:
     known = hierarchy.directory("" if not path.startswith("/") else "/")
     steps = full[len(known) :].strip("/").split("/")
     at = known
-    cpuset = _inherited_cpuset(known) if "cpuset" in hierarchy.controllers else []
-    enabled = _enabled(hierarchy, known)
+    cpuset = _inherited_cpuset(draft, known) if "cpuset" in hierarchy.controllers else []
+    enabled = _enabled(draft, hierarchy, known)
     for n, step in enumerate(steps):
         if enabled:
             _enable(draft, hierarchy, at, enabled, n)
@@ -99,27 +97,17 @@ def _directory(draft: Draft, hierarchy: Hierarchy, path: str) -> None:
             draft.before.append(ops.write_at(slot, file, value, accept=(_EBUSY, _EINVAL), why=why))
 
 
-def _inherited_cpuset(parent: str) -> list[tuple[str, bytes]]:
+def _inherited_cpuset(draft: Draft, parent: str) -> list[tuple[str, bytes]]:
     """The parent's processors and memory nodes, which version 1 does not pass on."""
-    found = []
-    for file in ("cpuset.cpus", "cpuset.mems"):
-        try:
-            with open(f"{parent}/{file}", "rb") as handle:
-                found.append((file, handle.read().strip()))
-        except OSError:
-            return []
-    return found
+    files = ("cpuset.cpus", "cpuset.mems")
+    return [(file, value.encode()) for file in files if (value := draft.host.read(f"{parent}/{file}"))]
 
 
-def _enabled(hierarchy: Hierarchy, parent: str) -> str:
+def _enabled(draft: Draft, hierarchy: Hierarchy, parent: str) -> str:
     """What to write to cgroup.subtree_control on the way down the v2 tree: all controllers that exist there."""
     if hierarchy.version == 1:
         return ""
-    try:
-        with open(f"{parent}/cgroup.controllers") as file:
-            return " ".join(f"+{controller}" for controller in file.read().split())
-    except OSError:
-        return ""
+    return " ".join(f"+{controller}" for controller in draft.host.read(f"{parent}/cgroup.controllers").split())
 
 
 def _enable(draft: Draft, hierarchy: Hierarchy, at: str, enabled: str, n: int) -> None:
@@ -135,7 +123,7 @@ def _write_limits(draft: Draft, resources: Resources) -> None:
         return
     layout = draft.host.layout
     version = 2 if layout.mode == "v2" else 1
-    bfq = _exists(layout, "blkio", "blkio.bfq.weight") or _exists(layout, "io", "io.bfq.weight")
+    bfq = bool(resources.get("blockIO")) and _uses_bfq(draft)
     for warning in limits.warnings(resources, version):
         draft.warn(warning)
     writes = limits.v2_writes(resources, bfq=bfq) if version == 2 else limits.v1_writes(resources, bfq=bfq)
@@ -155,7 +143,11 @@ def _on_hybrid(layout: Layout, writes: Iterable[limits.Write]) -> Iterable[limit
 def _holder(draft: Draft, controller: str, pointer: str) -> Hierarchy:
     layout = draft.host.layout
     found = layout.of(controller)
-    if found is None and layout.unified and (controller == "cgroup" or controller in _controllers(layout.unified)):
+    if (
+        found is None
+        and layout.unified
+        and (controller == "cgroup" or controller in _controllers(draft, layout.unified))
+    ):
         found = layout.unified
     if found is None:
         hint = "see which there are in /proc/cgroups, or remove the limit"
@@ -163,17 +155,17 @@ def _holder(draft: Draft, controller: str, pointer: str) -> Hierarchy:
     return found
 
 
-def _controllers(unified: Hierarchy) -> list[str]:
-    try:
-        with open(f"{unified.directory('')}/cgroup.controllers") as file:
-            return file.read().split()
-    except OSError:
-        return []
+def _controllers(draft: Draft, unified: Hierarchy) -> list[str]:
+    return draft.host.read(f"{unified.directory('')}/cgroup.controllers").split()
 
 
-def _exists(layout: Layout, controller: str, file: str) -> bool:
-    hierarchy = layout.of(controller) or layout.unified
-    return hierarchy is not None and os.path.exists(f"{hierarchy.directory('')}/{file}")
+def _uses_bfq(draft: Draft) -> bool:
+    """Whether block weights are the BFQ scheduler's: then they have its name and its range."""
+    for controller, file in (("blkio", "blkio.bfq.weight"), ("io", "io.bfq.weight")):
+        hierarchy = draft.host.layout.of(controller) or draft.host.layout.unified
+        if hierarchy and draft.host.read(f"{hierarchy.directory('')}/{file}"):
+            return True
+    return False
 
 
 def _device_rules(draft: Draft, resources: Resources) -> None:

@@ -40,6 +40,7 @@ def root(draft: Draft) -> None:
     """The root that the mount namespace has, as the handle of every container path."""
     draft.child.append(ops.open("/", flags.O_PATH | flags.O_DIRECTORY, slot="root", actor="child"))
     draft.child.append(ops.root("root"))
+    draft.child.append(ops.chroot("root", why="the directory that setns left us in is the container's root; say so"))
 
 
 def _bits(kinds: Sequence[str]) -> int:

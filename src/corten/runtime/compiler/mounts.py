@@ -210,7 +210,7 @@ def _cgroup_sources(draft: Draft, n: int) -> None:
 
 def _cgroups(draft: Draft, n: int, mount: Mount, options: MountOptions) -> None:
     """The cgroup filesystem at its usual place: one mount on v2, on v1 a tmpfs with a mount for each hierarchy."""
-    layout, origin, path = draft.host.layout, f"/mounts/{n}", mount["destination"]
+    layout, origin = draft.host.layout, f"/mounts/{n}"
     if layout.mode == "v2" and layout.unified:
         _hierarchy(draft, layout.unified, _slot(n), options, origin)
         _attach(draft, n, mount, options, like=False)
@@ -221,17 +221,24 @@ def _cgroups(draft: Draft, n: int, mount: Mount, options: MountOptions) -> None:
     draft.child.append(ops.new_mount("tmpfs", values, (), bits, slot=_slot(n), actor="child", why=why, origin=origin))
     _attach(draft, n, mount, options, like=False)
     for hierarchy in layout.hierarchies:
-        name = hierarchy.mountpoint.rsplit("/", 1)[1]
-        slot = f"{_slot(n)}-{hierarchy.name.removeprefix('name=') or 'unified'}"
-        _hierarchy(draft, hierarchy, slot, options, origin)
-        target = f"target-{slot}"
-        draft.child.append(ops.mountpoint_in("root", f"{path}/{name}", "", strict(path), slot=target, origin=origin))
-        draft.child.append(ops.attach(slot, target, origin=origin))
-        for controller in hierarchy.controllers if len(hierarchy.controllers) > 1 else ():
-            draft.child.append(ops.symlink_in(_slot(n), name, controller, accept=(17,), origin=origin))
+        _beside_the_others(draft, n, hierarchy, options)
     if options.set & flags.MOUNT_ATTR_RDONLY:
         row = ops.mount_setattr(_slot(n), flags.MOUNT_ATTR_RDONLY, 0, 0, "", 0, actor="child", origin=origin)
         draft.child.append(row)
+
+
+def _beside_the_others(draft: Draft, n: int, hierarchy: Hierarchy, options: MountOptions) -> None:
+    """One v1 hierarchy in the tmpfs, under the host's name for it; a link for each controller that shares it."""
+    origin = f"/mounts/{n}"
+    name = hierarchy.mountpoint.rsplit("/", 1)[1]
+    slot = f"{_slot(n)}-{hierarchy.name.removeprefix('name=') or 'unified'}"
+    _hierarchy(draft, hierarchy, slot, options, origin)
+    # Below the tmpfs's own handle, where nothing of the image is.
+    draft.child.append(ops.mountpoint_in(_slot(n), name, "", 1, slot=f"target-{slot}", origin=origin))
+    draft.child.append(ops.attach(slot, f"target-{slot}", origin=origin))
+    for controller in hierarchy.controllers if len(hierarchy.controllers) > 1 else ():
+        if controller != name:
+            draft.child.append(ops.symlink_in(_slot(n), name, controller, accept=(17,), origin=origin))
 
 
 def _hierarchy(draft: Draft, hierarchy: Hierarchy, slot: str, options: MountOptions, origin: str) -> None:

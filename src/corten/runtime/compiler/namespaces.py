@@ -57,6 +57,9 @@ def read(draft: Draft) -> None:
             raise draft.refuse(f"namespace path {path!r} is not absolute", f"{place}/path")
         draft.namespaces[kind] = path
         draft.places[kind] = place
+    if draft.rootless and "user" not in draft.namespaces:
+        hint = "add a namespace of type user with uidMappings and gidMappings, or run as root"
+        raise draft.refuse("an ordinary user needs a user namespace to make a container", "/linux/namespaces", hint)
     if draft.linux.get("timeOffsets") and not draft.creates("time"):
         raise draft.refuse(
             "time offsets need a new time namespace", "/linux/timeOffsets", "add a namespace of type time"

@@ -1,0 +1,219 @@
+"""Properties of compiled plans, over machines and over random configurations."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from corten.kernel.capabilities import mask
+from corten.model.errors import CortenError, InvalidArgument
+from corten.plan import LaunchPlan, Step, check, encode
+from corten.runtime import Options, compile
+from corten.runtime.template import config
+from corten.runtime.validation import paths, validate
+from tests.unit.runtime.hosts import HYBRID, V1, V2, host
+
+
+def fresh(**changes: Any) -> Any:
+    spec = json.loads(json.dumps(config()))
+    spec["process"]["terminal"] = False
+    spec["linux"]["cgroupsPath"] = "/box"
+    return spec | changes
+
+
+def compiled(spec: Any, on: Any = None, **options: Any) -> tuple[LaunchPlan, list[str]]:
+    warnings: list[str] = []
+    plan = compile(spec, on or host(), bundle="/b", id="box", options=Options(**options), warnings=warnings)
+    return plan, warnings
+
+
+def rows(plan: LaunchPlan, op: str) -> list[Step]:
+    return [step for step in plan.steps if step.op == op]
+
+
+def test_compiling_imports_nothing_heavy() -> None:
+    heavy = "msgspec asyncio dataclasses re enum pathlib ctypes subprocess json inspect typing socket"
+    code = (
+        "from corten.runtime import compile; from corten.kernel.probe import Host; import corten.runtime.container;"
+        f"import corten.runtime.command.lifecycle; print([m for m in {heavy!r}.split() if m in sys.modules])"
+    )
+    source = str(sys.modules["corten"].__path__[0]).removesuffix("/corten")
+    argv = [sys.executable, "-IS", "-c", f"import sys; sys.path.insert(0, {source!r}); {code}"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("layout", [V1, HYBRID, V2], ids=["v1", "hybrid", "v2"])
+def test_a_capability_the_machine_lacks_is_left_out_and_told(layout: Any) -> None:
+    spec = fresh()
+    sets = {kind: ["CAP_SYS_RESOURCE", "CAP_KILL", "CAP_TO_FLY"] for kind in ("bounding", "permitted", "effective")}
+    spec["process"]["capabilities"] = sets
+    plan, warnings = compiled(spec, host(layout, without=mask(["CAP_SYS_RESOURCE"])))
+    assert rows(plan, "bounding")[0].args == (mask(["CAP_KILL"]),)
+    assert any("CAP_SYS_RESOURCE" in one for one in warnings)
+    assert any("CAP_TO_FLY" in one for one in warnings)
+
+
+def test_a_limit_above_the_hard_one_is_lowered_and_told_where_root_may_not_raise_it() -> None:
+    spec = fresh()
+    spec["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 1 << 20, "hard": 1 << 20}]
+    plan, warnings = compiled(spec, host(without=mask(["CAP_SYS_RESOURCE"])))
+    assert rows(plan, "rlimit")[0].args == (7, 20000, 20000)
+    assert len(warnings) == 1
+    assert rows(compiled(spec)[0], "rlimit")[0].args == (7, 1 << 20, 1 << 20)
+
+
+def test_the_filter_stands_directly_before_exec() -> None:
+    spec = fresh()
+    spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}
+    for no_new in (True, False):
+        spec["process"]["noNewPrivileges"] = no_new
+        plan, _ = compiled(spec)
+        assert [step.op for step in plan.steps[-3:]] == ["close-from", "seccomp", "exec"]
+
+
+def test_cgroup_paths_are_stable_and_stay_below_their_mount() -> None:
+    from corten.runtime.compiler.control_groups import place
+
+    assert place("", "box") == "box"
+    assert place("/a//b/./c/", "box") == "/a/b/c"
+    assert place("/a/../../../etc", "box") == "/etc"
+    assert place("../../x", "box") == "x"
+
+
+NAMESPACES = ["pid", "network", "ipc", "uts", "mount", "cgroup", "user", "time"]
+MOUNT = st.fixed_dictionaries(
+    {
+        "destination": st.sampled_from(["/data", "/a/b", "/dev/x", "/proc/y", "/etc/hosts"]),
+        "type": st.sampled_from(["bind", "tmpfs", "proc", "sysfs", "mqueue", "devpts", "cgroup"]),
+        "source": st.sampled_from(["/src", "relative", "tmpfs"]),
+        "options": st.lists(
+            st.sampled_from(["ro", "rbind", "bind", "nosuid", "rslave", "rro", "size=1k", "sync"]), max_size=4
+        ),
+    }
+)
+SPECS = st.fixed_dictionaries(
+    {
+        "namespaces": st.sets(st.sampled_from(NAMESPACES)).map(lambda kinds: sorted({*kinds, "mount"})),
+        "mounts": st.lists(MOUNT, max_size=5),
+        "uid": st.sampled_from([0, 1000]),
+        "noNewPrivileges": st.booleans(),
+        "seccomp": st.booleans(),
+        "terminal": st.booleans(),
+        "readonly": st.booleans(),
+        "hooks": st.sets(st.sampled_from(["prestart", "createRuntime", "createContainer", "startContainer"])),
+        "layout": st.sampled_from([V1, HYBRID, V2]),
+        "euid": st.sampled_from([0, 1000]),
+        "sysctl": st.booleans(),
+        "preserve": st.integers(0, 3),
+        "pivot": st.booleans(),
+    }
+)
+
+
+def random_spec(draft: dict[str, Any]) -> Any:
+    spec = fresh()
+    kinds = draft["namespaces"]
+    spec["linux"]["namespaces"] = [{"type": kind} for kind in kinds]
+    spec["mounts"] += draft["mounts"]
+    spec["process"] |= {"user": {"uid": draft["uid"], "gid": 5}, "terminal": draft["terminal"]}
+    spec["process"]["noNewPrivileges"] = draft["noNewPrivileges"]
+    spec["root"]["readonly"] = draft["readonly"]
+    spec["hooks"] = {kind: [{"path": "/bin/hook"}] for kind in draft["hooks"]}
+    if "uts" not in kinds:
+        del spec["hostname"]
+    if "user" in kinds:
+        ids = [{"containerID": 0, "hostID": draft["euid"] or 100000, "size": 1 if draft["euid"] else 65536}]
+        spec["linux"] |= {"uidMappings": ids, "gidMappings": ids}
+    if draft["seccomp"]:
+        spec["linux"]["seccomp"] = {
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_KILL"}],
+        }
+    if draft["sysctl"] and "network" in kinds:
+        spec["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1"}
+    return spec
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(SPECS)
+def test_every_plan_of_a_random_configuration_obeys_the_rules_and_fits_the_wire(draft: dict[str, Any]) -> None:
+    spec = random_spec(draft)
+    validate(spec)
+    on = host(draft["layout"], euid=draft["euid"])
+    options = {"console": True, "preserve": draft["preserve"], "pivot": draft["pivot"], "listener": True}
+    try:
+        plan, _ = compiled(spec, on, cgroup_fallback=bool(draft["euid"]), **options)
+    except InvalidArgument as error:
+        place = error.place
+        assert place, error.message  # noqa: PT017 refusing is one of two right outcomes
+        return
+    assert [str(one) for one in check(plan)] == []
+    encode(plan)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 65), 1 << 65) | st.text(max_size=3) | st.just("/x"),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=3), below, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_wrong_value_anywhere_is_a_clear_error_or_harmless(data: st.DataObject) -> None:
+    """Hostile JSON: any field replaced by anything gives an error of ours with a place, or compiles."""
+    spec = fresh()
+    field = data.draw(st.sampled_from(paths()))
+    here: Any = spec
+    *parents, last = field.replace("[]", ".0").replace("*", "key").split(".")
+    for name in parents:
+        step = data.draw(JUNK) if name == "0" and not isinstance(here, list) else None
+        if isinstance(here, list):
+            here[:] = here or [{}]
+            here = here[0]
+            continue
+        if not isinstance(here, dict):
+            return
+        here = here.setdefault(name, [] if step else {})
+    if isinstance(here, dict):
+        here[last] = data.draw(JUNK)
+    elif isinstance(here, list):
+        here.insert(0, data.draw(JUNK))
+    try:
+        validate(spec)
+        encode(compiled(spec, console=True)[0])
+    except CortenError as error:
+        assert error.message  # noqa: PT017 refusing is one of two right outcomes
+
+
+def test_null_means_absent() -> None:
+    spec = fresh(hooks=None, annotations=None)
+    spec["linux"]["resources"] = {"memory": None, "devices": None}
+    validate(spec)
+    assert "hooks" not in spec
+    assert spec["linux"]["resources"] == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"ociVersion": None}, "/ociVersion"),
+        ({"ociVersion": "one"}, "/ociVersion"),
+        ({"mounts": [{"destination": 5}]}, "/mounts/0/destination"),
+        ({"mounts": {}}, "/mounts"),
+        ({"process": {"cwd": "relative"}}, "/process/cwd"),
+        ({"process": {"cwd": "/", "env": ["A=1", 2]}}, "/process/env/1"),
+        ({"process": {"cwd": "/", "user": {"uid": 1 << 32, "gid": 0}}}, "/process/user/uid"),
+        ({"annotations": {"": "x"}}, "/annotations"),
+        ({"linux": {"sysctl": {"a/b~": 1}}}, "/linux/sysctl/a~1b~0"),
+    ],
+)
+def test_a_wrong_shape_is_refused_with_its_pointer(change: dict[str, Any], place: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        validate(fresh(**change))
+    assert caught.value.place == place

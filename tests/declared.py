@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from corten.network import options
 from corten.plan.catalog import OPERATIONS
+from corten.runtime import validation
 
 __all__ = ["declared"]
 
@@ -23,7 +24,12 @@ def network() -> Sections:
     return {"options": set(options.NETWORK), "endpoint-options": set(options.ENDPOINT)}
 
 
-FAMILIES: dict[str, Callable[[], Sections]] = {"plan": plan, "network": network}
+def runtime() -> Sections:
+    """The fields of the runtime configuration, by the table that validates them."""
+    return {"spec": set(validation.paths())}
+
+
+FAMILIES: dict[str, Callable[[], Sections]] = {"plan": plan, "network": network, "runtime": runtime}
 
 
 def declared() -> dict[tuple[str, str], set[str]]:

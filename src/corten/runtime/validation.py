@@ -28,7 +28,7 @@ _PROCESS = {
     "cwd!": "string",
     "env": ["string"],
     "args": ["string"],
-    "user": {"uid": "id", "gid": "id", "umask": "id", "additionalGids": ["id"], "username": "string"},
+    "user": {"uid": "id", "gid": "id", "umask": "id", "additionalGids": ["id"]},
     "capabilities": {
         "bounding": ["string"],
         "effective": ["string"],

@@ -18,7 +18,7 @@ from corten.runtime.template import config
 
 APPLETS = (
     "sh true false ls cat mount id hostname ps env pwd sleep touch readlink stat umask wc grep mkdir mkfifo echo head "
-    "nproc dmesg ip ifconfig mknod dd kill tty stty date chown ln test sed cut sort printf trap rm df uname ipcs"
+    "nproc dmesg ip ifconfig mknod dd kill tty stty date chown ln test sed cut sort printf trap rm df uname ipcs ionice"
 )
 COMMAND = Path(sys.executable).parent / "corten-runtime"
 

@@ -305,9 +305,43 @@ def test_oom_score_scheduler_priority_and_personality(runtime: Runtime, bundle: 
     assert machine == {"x86_64": "i686"}.get(os.uname().machine, machine)
 
 
+def test_io_priority_is_the_kernels(runtime: Runtime, bundle: Bundle) -> None:
+    bundle.process["ioPriority"] = {"class": "IOPRIO_CLASS_BE", "priority": 6}
+    assert runtime.run("/bin/ionice").strip() == "best-effort: prio 6"
+    bundle.process["ioPriority"] = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
+    assert runtime.run("/bin/ionice").startswith("idle")
+
+
+def test_the_roots_propagation_is_what_was_asked_for(runtime: Runtime, bundle: Bundle) -> None:
+    for word, mark in {"": "", "private": "", "shared": "shared:", "unbindable": "unbindable"}.items():
+        bundle.linux["rootfsPropagation"] = word
+        line = runtime.sh("grep ' / / \\| / ro\\| / rw' /proc/self/mountinfo | head -n 1")
+        optional = line.split(" - ")[0].split()[6:]
+        assert (optional == []) if not mark else optional[0].startswith(mark), (word, line)
+
+
 def test_a_memory_policy_is_set(runtime: Runtime, bundle: Bundle) -> None:
     bundle.linux["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}
     assert "bind:0" in runtime.sh("cat /proc/self/numa_maps | head -n 1")
+
+
+def test_exec_runs_on_the_processors_it_is_given(runtime: Runtime, bundle: Bundle, scratch: Path) -> None:
+    runtime.start()
+    process: Any = {"cwd": "/", "args": ["/bin/cat", "/proc/self/status"], "env": ["PATH=/bin"]}
+    last = max(os.sched_getaffinity(0))
+    process["execCPUAffinity"] = {"initial": "0", "final": str(last)}
+    (scratch / "process.json").write_text(json.dumps(process))
+    shown = runtime("exec", "-p", str(scratch / "process.json"), bundle.id).stdout
+    assert f"Cpus_allowed_list:\t{last}\n" in shown
+    process["execCPUAffinity"] = {"initial": "0"}
+    (scratch / "process.json").write_text(json.dumps(process))
+    assert "Cpus_allowed_list:\t0\n" in runtime("exec", "-p", str(scratch / "process.json"), bundle.id).stdout
+
+
+def test_annotations_are_in_the_state(runtime: Runtime, bundle: Bundle) -> None:
+    bundle.spec["annotations"] = {"org.example": "kept"}
+    runtime.start()
+    assert runtime.state()["annotations"] == {"org.example": "kept"}
 
 
 def test_cwd_and_arguments_arrive_as_they_are(runtime: Runtime, bundle: Bundle) -> None:

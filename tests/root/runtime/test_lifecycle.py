@@ -143,6 +143,14 @@ def test_update_changes_limits_while_it_runs(runtime: Runtime) -> None:
     assert json.loads(runtime("events", "--stats", id).stdout)["data"]["memory"]["usage"]["limit"] == 128 << 20
 
 
+def test_an_update_below_the_usage_is_refused_when_asked_to_check(runtime: Runtime) -> None:
+    id = runtime.start()
+    limit = {"limit": 4096, "checkBeforeUpdate": True}
+    refused = runtime("update", "-r", "-", id, input=json.dumps({"memory": limit}), check=False)
+    assert (refused.returncode, "rejecting memory limit" in refused.stderr) == (1, True)
+    assert runtime.state()["status"] == "running"
+
+
 def test_list_and_ps_in_both_forms(runtime: Runtime) -> None:
     id = runtime.start()
     pid = runtime.state()["pid"]

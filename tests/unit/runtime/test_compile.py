@@ -76,6 +76,58 @@ def test_the_filter_stands_directly_before_exec() -> None:
         assert [step.op for step in plan.steps[-3:]] == ["close-from", "seccomp", "exec"]
 
 
+def test_a_deadline_schedule_reaches_its_row() -> None:
+    spec = fresh()
+    spec["process"]["scheduler"] = {
+        "policy": "SCHED_DEADLINE",
+        "flags": ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_DL_OVERRUN"],
+        "runtime": 1,
+        "deadline": 2,
+        "period": 3,
+    }
+    assert rows(compiled(spec)[0], "scheduler")[0].args == (6, 5, 0, 0, 1, 2, 3)
+
+
+def test_a_priority_is_for_realtime_policies_only() -> None:
+    spec = fresh()
+    spec["process"]["scheduler"] = {"policy": "SCHED_RR", "priority": 7}
+    assert rows(compiled(spec)[0], "scheduler")[0].args[:4] == (2, 0, 0, 7)
+    spec["process"]["scheduler"]["policy"] = "SCHED_BATCH"
+    with pytest.raises(InvalidArgument):
+        compiled(spec)
+
+
+def test_memory_policy_flags_join_the_mode() -> None:
+    spec = fresh()
+    policy = {"mode": "MPOL_INTERLEAVE", "nodes": "0,2-3", "flags": ["MPOL_F_STATIC_NODES"]}
+    spec["linux"]["memoryPolicy"] = policy
+    assert rows(compiled(spec)[0], "mempolicy")[0].args == (3 | 1 << 15, (0b1101).to_bytes(8, "little"))
+    policy["flags"] = ["MPOL_F_MAGIC"]
+    with pytest.raises(InvalidArgument):
+        compiled(spec)
+
+
+def test_intel_rdt_makes_a_group_where_there_is_resctrl() -> None:
+    spec, on = fresh(), host()
+    on.resctrl = "/sys/fs/resctrl"
+    spec["linux"]["intelRdt"] = {
+        "closID": "guaranteed",
+        "l3CacheSchema": "L3:0=f",
+        "memBwSchema": "MB:0=50",
+        "schemata": ["L2:0=3"],
+        "enableMonitoring": True,
+    }
+    plan, _ = compiled(spec, on)
+    made = [step.args[0] for step in rows(plan, "mkdir") if str(step.args[0]).startswith("/sys/fs/resctrl")]
+    assert made == ["/sys/fs/resctrl/guaranteed", "/sys/fs/resctrl/guaranteed/mon_groups/box"]
+    written = [step.args[2] for step in rows(plan, "write-at") if step.args[0] == "resctrl"]
+    assert written == [b"L3:0=f\n", b"MB:0=50\n", b"L2:0=3\n"]
+    assert [step.args for step in rows(plan, "attach-cgroup") if step.args[0] == "resctrl"] == [("resctrl", "tasks")]
+    spec["linux"]["intelRdt"]["closID"] = "../.."
+    with pytest.raises(InvalidArgument):
+        compiled(spec, on)
+
+
 def test_cgroup_paths_are_stable_and_stay_below_their_mount() -> None:
     from corten.runtime.compiler.control_groups import place
 

@@ -1,5 +1,7 @@
 """Resources to control files: units, order, and what a version cannot do."""
 
+from typing import Any
+
 import pytest
 
 from corten.model.errors import InvalidArgument
@@ -61,6 +63,43 @@ def test_cpu_on_both_versions() -> None:
         "cpuset.cpus": "0-1",
     }
     assert files(limits.v2_writes({"cpu": {"quota": -1}})) == {"cpu.max": "max 100000"}
+
+
+def test_memory_on_v1_in_all_its_fields() -> None:
+    memory: Any = {
+        "limit": 10,
+        "swap": 20,
+        "reservation": 5,
+        "kernelTCP": 3,
+        "swappiness": 60,
+        "disableOOMKiller": True,
+    }
+    assert files(
+        limits.v1_writes({"memory": memory | {"disableOOMKiller": True, "useHierarchy": True, "kernel": 7}})
+    ) == {
+        "memory.limit_in_bytes": "10",
+        "memory.memsw.limit_in_bytes": "20",
+        "memory.soft_limit_in_bytes": "5",
+        "memory.kmem.tcp.limit_in_bytes": "3",
+        "memory.swappiness": "60",
+        "memory.oom_control": "1",
+        "memory.use_hierarchy": "1",
+    }
+
+
+def test_realtime_limits_are_v1s_alone() -> None:
+    writes = limits.v1_writes({"cpu": {"realtimeRuntime": 10, "realtimePeriod": 20}})
+    assert [(file, value) for _, file, value, _ in writes] == [("cpu.rt_period_us", "20"), ("cpu.rt_runtime_us", "10")]
+    with pytest.raises(InvalidArgument):
+        limits.v2_writes({"cpu": {"realtimePeriod": 20}})
+
+
+def test_leaf_weights_are_v1s_alone() -> None:
+    block: Any = {"leafWeight": 30, "weightDevice": [{"major": 8, "minor": 0, "leafWeight": 40}]}
+    written = files(limits.v1_writes({"blockIO": block}))
+    assert written == {"blkio.leaf_weight": "30", "blkio.leaf_weight_device": "8:0 40"}
+    with pytest.raises(InvalidArgument):
+        limits.v2_writes({"blockIO": block})
 
 
 @pytest.mark.parametrize(("limit", "written"), [(-1, "max"), (0, "max"), (7, "7")])

@@ -11,6 +11,7 @@ from corten.plan import flags, ops
 from corten.runtime.compiler.control_groups import place
 from corten.runtime.compiler.draft import Draft
 from corten.runtime.compiler.namespaces import FLAGS
+from corten.runtime.compiler.process import bit_mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def enter(draft: Draft, pid: int, start: int, cgroup: str) -> None:
     """Into the container's cgroups and namespaces; the user namespace first, the PID namespace before clone."""
     draft.before.append(ops.open_pidfd(pid, start, slot="container", why="the process that the container began with"))
     born_in = _cgroups(draft, cgroup)
+    _affinity(draft)
     draft.before.append(ops.dumpable(0, why="what is inside must not trace or inspect us (CVE-2016-9962)"))
     early = [kind for kind in ("user", "pid") if kind in draft.namespaces]
     late = [kind for kind in draft.namespaces if kind not in early]
@@ -41,6 +43,18 @@ def root(draft: Draft) -> None:
     draft.child.append(ops.open("/", flags.O_PATH | flags.O_DIRECTORY, slot="root", actor="child"))
     draft.child.append(ops.root("root"))
     draft.child.append(ops.chroot("root", why="the directory that setns left us in is the container's root; say so"))
+
+
+def _affinity(draft: Draft) -> None:
+    """`execCPUAffinity`: the processors before the cgroup is joined, and those after, within its cpuset."""
+    wanted = draft.process.get("execCPUAffinity") or {}
+    place = "/process/execCPUAffinity"
+    if initial := wanted.get("initial"):
+        row = ops.affinity(bit_mask(draft, initial, f"{place}/initial"), actor="host", origin=f"{place}/initial")
+        draft.before.insert(0, row)
+    if final := wanted.get("final"):
+        mask = bit_mask(draft, final, f"{place}/final")
+        draft.child.append(ops.affinity(mask, actor="child", origin=f"{place}/final"))
 
 
 def _bits(kinds: Sequence[str]) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from corten.plan.step import Step
 
-__all__ = ["MEMORY_FLAGS", "MEMORY_MODES", "created", "enter", "execute", "prepare", "privileges", "report"]
+__all__ = ["MEMORY_FLAGS", "MEMORY_MODES", "bit_mask", "created", "enter", "execute", "prepare", "privileges", "report"]
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYS_ADMIN, _SYS_RESOURCE = 1 << 21, 1 << 24
@@ -124,19 +124,20 @@ def privileges(draft: Draft) -> None:
         kind: _set(draft, wanted, kind) for kind in ("bounding", "permitted", "effective", "inheritable", "ambient")
     }
     sets["ambient"] &= sets["permitted"] & sets["inheritable"]  # the kernel's condition (capabilities(7))
-    user = process.get("user") or {"uid": 0, "gid": 0}
+    user: Mapping[str, Any] = process.get("user") or {}
+    uid, gid = user.get("uid", 0), user.get("gid", 0)
     draft.child.append(ops.bounding(sets["bounding"], origin="/process/capabilities/bounding"))
     draft.child.append(ops.keep_caps(1, why="the change of user must not take all capabilities"))
     for stream in draft.options.streams:
         slot = draft.inherit(("stdin", "stdout", "stderr")[stream])
         why = "the user may open /dev/std* again"
         accept = (_EPERM, _EINVAL, _EROFS)
-        draft.child.append(ops.chown(slot, user["uid"], -1, accept=accept, why=why, origin="/process/user"))
+        draft.child.append(ops.chown(slot, uid, -1, accept=accept, why=why, origin="/process/user"))
     gids = tuple(user.get("additionalGids") or ())
     denied = (_EPERM,) if draft.user_namespace and not gids else ()
     draft.child.append(ops.groups(gids, accept=denied, origin="/process/user/additionalGids"))
     draft.child.append(ops.umask(user.get("umask", 0o022), origin="/process/user/umask"))
-    draft.child.append(ops.user(user["uid"], user["gid"], origin="/process/user"))
+    draft.child.append(ops.user(uid, gid, origin="/process/user"))
     draft.child.append(ops.chdir(process["cwd"], why="as this user, and verified to be inside", origin="/process/cwd"))
     draft.child.append(
         ops.find_program(_candidates(draft), why="a missing program is an error of create", origin="/process/args")
@@ -264,10 +265,10 @@ def _memory_policy(draft: Draft) -> None:
         if flag not in MEMORY_FLAGS:
             raise draft.refuse(f"unknown memory policy flag {flag!r}", f"{place}/flags/{n}", ", ".join(MEMORY_FLAGS))
         bits |= MEMORY_FLAGS[flag]
-    draft.child.append(ops.mempolicy(bits, cpu_mask(draft, policy.get("nodes") or "", f"{place}/nodes"), origin=place))
+    draft.child.append(ops.mempolicy(bits, bit_mask(draft, policy.get("nodes") or "", f"{place}/nodes"), origin=place))
 
 
-def cpu_mask(draft: Draft, text: str, place: str) -> bytes:
+def bit_mask(draft: Draft, text: str, place: str) -> bytes:
     """A list such as ``0-3,8`` as a bit mask in whole 64-bit words."""
     bits = 0
     for part in text.split(","):

@@ -37,6 +37,10 @@ class Exits:
         """Do other work that an exit brings, on the same threads."""
         self._pool.submit(work, *arguments)
 
+    def remove(self, services: Services, container: Container) -> None:
+        """Take a `--rm` container away whose start failed: its client waits for that."""
+        self._pool.submit(remove_quietly, services, container)
+
     def later(self, delay: float, services: Services, container: Container) -> threading.Timer:
         """Start a container again after `delay` seconds, unless it is cancelled."""
         timer = threading.Timer(delay, self._pool.submit, (self._again, services, container))

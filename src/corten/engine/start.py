@@ -51,6 +51,7 @@ def launch(services: Services, container: Container) -> None:
         failure = explained(error)
         failed = container.changed(exit_code=failure.exit_code, error=failure.error.message, pid=0)
         commit(services, container, state=failed)
+        let_go(services, container)
         raise failure.error from error
     container.task = task
     running = container.changed(
@@ -67,6 +68,15 @@ def launch(services: Services, container: Container) -> None:
     commit(services, container, state=running, events=told)
     task.subscribe(partial(services.exits.handle, services, container, task))
     health.begin(services, container)
+
+
+def let_go(services: Services, container: Container) -> None:
+    """After a failed start nobody needs to wait for output, and a `--rm` container has had its chance."""
+    for pending in container.pending:
+        pending.close()
+    container.pending.clear()
+    if container.record.host.auto_remove and container.state.status != "restarting":
+        services.exits.remove(services, container)
 
 
 def forget_task(container: Container) -> None:

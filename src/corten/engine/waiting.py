@@ -45,10 +45,13 @@ def notify_exit(container: Container) -> None:
 
 
 def notify_removal(container: Container) -> None:
-    """Tell everybody that is left: who waited for an exit of a container that never ran learns it now."""
+    """Tell everybody that is left: who waited for an exit of a container that never ran learns it now.
+
+    Why a start failed was its caller's answer; the removal itself went well.
+    """
     waiters = container.exit_waiters + container.removal_waiters
     container.exit_waiters, container.removal_waiters = [], []
-    tell(waiters, result(container))
+    tell(waiters, WaitResult(container.state.exit_code))
 
 
 def tell(waiters: "list[Future[WaitResult]]", outcome: WaitResult) -> None:

@@ -114,6 +114,14 @@ def test_what_cannot_be_executed_has_dockers_exit_code(bench: Workbench, command
     assert text in state["Error"]
 
 
+def test_a_container_that_removes_itself_does_so_when_it_cannot_start(bench: Workbench) -> None:
+    id = bench.create("nope", host=host(auto_remove=True))
+    gone = bench.containers.wait(id, "removed")
+    with pytest.raises(InvalidArgument):
+        bench.containers.start(id)
+    assert gone.result(10).status_code == 127
+
+
 def test_a_volume_takes_over_the_images_content_and_outlives_its_container(bench: Workbench) -> None:
     options = host(binds=("data:/var/www",))
     bench.run("sh", "-c", "echo kept > /var/www/file", host=options)

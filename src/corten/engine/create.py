@@ -60,7 +60,7 @@ def create(
             image=config.image,
             image_id=str(image.id) if image else "",
             parent=(services.images.unpack(image) if image else None) or "",
-            config=replace(config, hostname=own_hostname(config, host, identity)),
+            config=replace(config, hostname=own_hostname(services, config, host, identity)),
             host=host,
             networks=wanted_networks(host, networking, config),
             mounts=with_volumes(services, points, undo),
@@ -114,13 +114,14 @@ def fill_volumes(services: Services, container: Container) -> None:
             copyup.fill(root, point.destination, point.source)
 
 
-def own_hostname(config: ContainerConfig, host: HostConfig, identity: str) -> str:
-    """As asked for, else the short id; the host's in its network; in another's network or UTS none of its own."""
-    if host.network_mode == "host" and not config.hostname:
-        return socket.gethostname()
-    if config.hostname or host.network_mode.startswith("container:") or host.uts_mode == "host":
+def own_hostname(services: Services, config: ContainerConfig, host: HostConfig, identity: str) -> str:
+    """As asked for, else the short id; in the network of the host or of another container, theirs."""
+    kind, _, other = host.network_mode.partition(":")
+    if config.hostname or host.uts_mode == "host":
         return config.hostname
-    return identity[:12]
+    if kind == "host":
+        return socket.gethostname()
+    return services.catalog.find(other).hostname if kind == "container" else identity[:12]
 
 
 def inherited(services: Services, host: HostConfig) -> list[MountPoint]:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from corten.engine import lifecycle, restart, waiting
+from corten.engine import lifecycle, restart, sharedmemory, waiting
 from corten.engine.moment import SECOND
 from corten.engine.record import Container
 from corten.engine.remove import erase
@@ -56,7 +56,8 @@ class Exits:
             if container.task is not task:
                 return
             settle(services, container, exit)
-            remove_now = container.record.host.auto_remove and container.state.status == "exited"
+            ended = container.state.status == "exited"
+            remove_now = ended and container.record.host.auto_remove and not container.kept
         if remove_now:
             remove_quietly(services, container)
 
@@ -109,6 +110,7 @@ def release(services: Services, container: Container) -> None:
         container.probe.stop()
         container.probe = None
     services.execs.forget(container)
+    sharedmemory.remove(services, container)
     services.networks.release(container.id)
     if container.task is not None:
         container.task.delete()

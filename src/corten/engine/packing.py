@@ -20,7 +20,8 @@ SPECIAL = {stat.S_IFCHR: tar.CHARACTER, stat.S_IFBLK: tar.BLOCK_DEVICE, stat.S_I
 def pack(parent: int, name: str, shown: str, cancel: Cancel) -> Iterator[bytes]:
     """The tar of the entry `name` in the directory behind `parent`; its top entry is called `shown`.
 
-    `name` may be "." for the directory itself. Both `parent` and what is opened are closed at the end.
+    `name` may be "." for the directory itself; called "/" it has no entry of its own, only its content. Both `parent`
+    and what is opened are closed at the end.
     """
     try:
         yield from packed(parent, name, os.fsencode(shown), {}, cancel)
@@ -52,8 +53,9 @@ def packed(parent: int, name: str, shown: bytes, links: Links, cancel: Cancel) -
 
 def packed_directory(fd: int, shown: bytes, links: Links, cancel: Cancel) -> Iterator[bytes]:
     try:
-        yield tar.encode(entry(shown.rstrip(b"/") + b"/", tar.DIRECTORY, os.fstat(fd), xattrs=attributes(fd)))
-        prefix = b"" if shown == b"/" else shown.rstrip(b"/") + b"/"
+        prefix = shown.strip(b"/") + b"/" if shown != b"/" else b""
+        if prefix:
+            yield tar.encode(entry(prefix, tar.DIRECTORY, os.fstat(fd), xattrs=attributes(fd)))
         for name in sorted(os.listdir(fd)):
             yield from packed(fd, name, prefix + os.fsencode(name), links, cancel)
     finally:

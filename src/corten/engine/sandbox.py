@@ -118,9 +118,8 @@ def write_files(services: Services, container: Container, joined: Joined) -> tup
     A mount that the user asked for at one of these places wins. They are written in place, not renamed: a bind mount
     holds on to the file it was made from.
     """
-    owner = joined.shared_with or container.id
-    directory = services.settings.container_directory(owner)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o710)
+    services.settings.container_directory(container.id).mkdir(parents=True, exist_ok=True, mode=0o710)
+    directory = services.settings.container_directory(joined.shared_with or container.id)
     for name, content in host_files(container, joined).items():
         with open(directory / name, "wb") as file:
             file.write(content)

@@ -94,10 +94,7 @@ def namespace_options(container: Container, host: HostConfig, around: Surroundin
         yield options.namespace("cgroup")
     if host.uts_mode != "host":
         yield options.hostname(container.hostname, container.record.config.domainname)
-    if around.network == "host":
-        own: dict[str, str] = {}
-    else:
-        own = NETWORK_SYSCTLS
+    own = NETWORK_SYSCTLS if around.network == "new" else {}
     yield options.sysctls({**own, **(host.sysctls or {})})
 
 

@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack
 from functools import partial
 
-from corten.engine import health, lifecycle, rootfs, sandbox, specification
+from corten.engine import health, lifecycle, rootfs, sandbox, sharedmemory, specification
 from corten.engine.attach import hand_over
 from corten.engine.launchfailure import explained
 from corten.engine.record import Container
@@ -92,7 +92,8 @@ def started(services: Services, container: Container, undo: ExitStack) -> Task:
     undo.callback(services.networks.release, container.id)
     files = sandbox.write_files(services, container, joined)
     clock.chapter("network", "reserve addresses and ports, write hosts and resolv.conf")
-    around = surroundings(services, container, joined, files, undo)
+    undo.callback(sharedmemory.remove, services, container)
+    around = surroundings(services, container, joined, files)
     clock.chapter("image", "find the user and the sources of the mounts")
     built = specification.build(container, services.settings, around)
     clock.chapter("spec", "fold the options into a runtime spec")
@@ -126,7 +127,6 @@ def surroundings(
     container: Container,
     joined: sandbox.Joined,
     files: tuple[tuple[str, str], ...],
-    undo: ExitStack,
 ) -> Surroundings:
     host = container.record.host
     ipc = joined_container(services, host.ipc_mode)
@@ -137,7 +137,7 @@ def surroundings(
         network_path=joined.path,
         pid_path=namespace_path(joined_container(services, host.pid_mode), "pid"),
         ipc_path=namespace_path(ipc, "ipc"),
-        shm_source=shm_source(ipc, undo) if ipc else "/dev/shm" if host.ipc_mode == "host" else "",
+        shm_source=shm_source(services, container, ipc),
         files=files,
     )
 
@@ -157,17 +157,14 @@ def namespace_path(other: Container | None, kind: str) -> str:
     return f"/proc/{other.state.pid}/ns/{kind}" if other else ""
 
 
-def shm_source(other: Container, undo: ExitStack) -> str:
-    """Another container's /dev/shm, by a handle of it: a path through its root could be swapped meanwhile."""
-    if other.task is None:
-        raise Conflict(f"container {other.id} is not running")
-    root = other.task.root_fd()
-    try:
-        fd = rooted.open(root, "/dev/shm", os.O_PATH | os.O_DIRECTORY, follow=False)
-    finally:
-        os.close(root)
-    undo.callback(os.close, fd)
-    return f"/proc/{os.getpid()}/fd/{fd}"
+def shm_source(services: Services, container: Container, ipc: Container | None) -> str:
+    """Where /dev/shm comes from, unless it is the container's own."""
+    mode = container.record.host.ipc_mode
+    if ipc is not None:
+        return sharedmemory.joined(services, ipc)
+    if mode == "shareable":
+        return sharedmemory.make(services, container)
+    return "/dev/shm" if mode == "host" else ""
 
 
 def identity(services: Services, container: Container) -> user.Identity:

@@ -148,12 +148,15 @@ def restart(
 ) -> None:
     """Stop, if it runs, and start."""
     container = services.catalog.find(reference)
-    if container.state.is_up:
-        # `--rm` must not take the container away in between.
-        terminate(services, container, signal=signal, timeout=timeout, cancel=cancel)
-    with container.lock:
-        launch(services, container)
-        commit(services, container, events=[event(container, "restart")])
+    container.kept = True
+    try:
+        if container.state.is_up:
+            terminate(services, container, signal=signal, timeout=timeout, cancel=cancel)
+        with container.lock:
+            launch(services, container)
+            commit(services, container, events=[event(container, "restart")])
+    finally:
+        container.kept = False
 
 
 def pause(services: Services, reference: str) -> None:

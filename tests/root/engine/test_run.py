@@ -371,3 +371,22 @@ def test_a_container_needs_no_image(bench: Workbench, scratch: Path, overlay: bo
     bench.containers.start(made)
     assert ended.result(10).status_code == 0
     assert (scratch / "tree/new").exists() != overlay
+
+
+def test_namespaces_can_be_shared_with_another_container(bench: Workbench) -> None:
+    bench.start("sh", "-c", "echo x > /dev/shm/f; sleep 100", name="donor", host=HostConfig(ipc_mode="shareable"))
+    options = HostConfig(network_mode="container:donor", ipc_mode="container:donor", pid_mode="container:donor")
+    code, output = bench.run("sh", "-c", "cat /dev/shm/f; ps -o args; ls /sys/class/net", host=options)
+    assert code == 0
+    assert output.startswith(b"x\n")
+    assert b"sleep 100" in output
+    assert b"eth0" in output
+
+
+def test_a_restarted_container_that_should_remove_itself_stays(bench: Workbench) -> None:
+    id = bench.start("sleep", "100", host=host(auto_remove=True))
+    bench.containers.restart(id, timeout=0)
+    assert bench.state(id)["Status"] == "running"
+    gone = bench.containers.wait(id, "removed")
+    bench.containers.kill(id)
+    assert gone.result(10).status_code == 137

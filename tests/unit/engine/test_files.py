@@ -169,7 +169,7 @@ def test_packing_stops_when_the_client_is_gone(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     cancel = Cancel()
     parent = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    pieces = packing.pack(parent, ".", "/", cancel)
+    pieces = packing.pack(parent, ".", "top", cancel)
     next(pieces)
     cancel.set()
     with pytest.raises(Cancelled):

@@ -8,17 +8,15 @@ What must differ is evened out before comparing: ids, times, and the name of the
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.bench.peers import Dockerd, available
-from tests.images import stand_ins
+from tests.conformance.engine import started
 
 pytestmark = [
     pytest.mark.root,
@@ -28,24 +26,15 @@ pytestmark = [
 ]
 
 OURS = str(Path(sys.executable).with_name("corten"))
-IMAGES = ("busybox:latest", "alpine:3.18", "hello-world:latest")
 
 CASES = sorted((Path(__file__).parent / "command_line").glob("*.steps"))
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Dockerd]:
-    root = Path(tempfile.mkdtemp(prefix="corten-cli-", dir="/dev/shm"))
-    peer = Dockerd(root / "dockerd")
-    try:
-        archive = root / "images.tar"
-        archive.write_bytes(stand_ins(*IMAGES))
-        peer.load(archive)
+    with started(Dockerd) as peer:
+        assert isinstance(peer, Dockerd)
         yield peer
-    finally:
-        subprocess.run([*peer.cli, "system", "prune", "-af"], check=False, capture_output=True)
-        peer.close()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def evened(text: str, name: str, place: str) -> str:

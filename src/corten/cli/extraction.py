@@ -76,10 +76,10 @@ def _steps(name: str, rename: tuple[str, str]) -> list[str]:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts:
         raise Fault(f"cannot unpack {name!r}: it points out of the destination")
-    old = rename[0].strip("/")
-    if parts and parts[0] == old:
-        parts = [rename[1], *parts[1:]] if rename[1] else parts[1:]
-    return parts
+    old, new = rename[0].strip("/"), [rename[1]] if rename[1] else []
+    if old in ("", "."):  # the contents of a directory, named from itself
+        return [*new, *parts]
+    return [*new, *parts[1:]] if parts and parts[0] == old else parts
 
 
 def _parent(root: int, steps: list[str]) -> int:

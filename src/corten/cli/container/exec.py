@@ -48,6 +48,7 @@ def _body(session: Session, options: Options, command: list[str]) -> dict[str, A
         "User": options.text("user"),
         "Privileged": options.on("privileged"),
         "Tty": options.on("tty"),
+        "Detach": not attached,
         "AttachStdin": attached and options.on("interactive"),
         "AttachStdout": attached,
         "AttachStderr": attached,

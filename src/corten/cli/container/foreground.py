@@ -37,9 +37,11 @@ def detach_bytes(keys: str) -> bytes:
     return key_bytes(keys)
 
 
-def request_wait(session: Session, container: str, condition: str) -> Response:
+def request_wait(session: Session, container: str, condition: str = "") -> Response:
     """Ask how the container ends, on a connection of its own; the head of the answer comes at once."""
-    return session.dial().request("POST", f"/containers/{container}/wait", query={"condition": condition}).check()
+    return (
+        session.dial().request("POST", f"/containers/{container}/wait", query={"condition": condition or None}).check()
+    )
 
 
 def exit_status(ending: Response) -> int:

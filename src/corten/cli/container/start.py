@@ -88,7 +88,7 @@ def _attach(session: Session, options: Options, names: list[str]) -> int:
     if stdin and config["Tty"] and not session.terminal_in():
         raise Fault("the input device is not a TTY")
     path = f"/containers/{names[0]}"
-    ending = request_wait(session, names[0], "not-running")
+    ending = request_wait(session, names[0])
     wanted = {"AttachStdin": stdin, "AttachStdout": True, "AttachStderr": True}
     stream = session.hijack(f"{path}/attach", attach_query(wanted, keys))
     passes_on = options.on("sig-proxy") and not config["Tty"]

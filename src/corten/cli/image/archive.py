@@ -5,7 +5,7 @@ from __future__ import annotations
 from corten.cli.archives import chunks_of, open_input, output_fault, write_output
 from corten.cli.flags import switch, text, texts
 from corten.cli.image.ls import platform_object
-from corten.cli.image.names import check_name, split_reference
+from corten.cli.image.names import check_name
 from corten.cli.progress import show_progress
 from corten.cli.table import MANY, Command, Fault
 
@@ -74,13 +74,11 @@ LOAD = Command(
 def _import(session: Session, options: Options, words: list[str]) -> int:
     source, name = words[0], words[1] if len(words) > 1 else ""
     check_name(name)
-    repository, tag = split_reference(name)
     is_url = source.startswith(("http://", "https://"))
     body = None if is_url else chunks_of(0 if source == "-" else open_input(source))
     query = {
         "fromSrc": source if is_url else "-",
-        "repo": repository or None,
-        "tag": tag or None,
+        "repo": name or None,
         "message": options.text("message") or None,
         "changes": options.texts("change") or None,
         "platform": options.text("platform") or None,

@@ -38,7 +38,7 @@ _TEXTS = {
     "cgroup-parent": "cgroupparent", "cpuset-cpus": "cpusetcpus", "cpuset-mems": "cpusetmems", "isolation": "isolation",
     "network": "networkmode", "platform": "platform", "target": "target",
 }  # fmt: skip
-_SWITCHES = {"no-cache": "nocache", "pull": "pull", "force-rm": "forcerm", "squash": "squash", "quiet": "q"}
+_SWITCHES = {"no-cache": "nocache", "pull": "pull", "force-rm": "forcerm", "quiet": "q"}
 
 
 def _run(session: Session, options: Options, words: list[str]) -> int:
@@ -84,10 +84,10 @@ def _query(options: Options) -> dict[str, str | list[str] | None]:
         "labels": dumps(values.pairs(options.texts("label"))),
         "ulimits": dumps(options.texts("ulimit")) if options.given("ulimit") else None,
         "securityopt": options.texts("security-opt") or None,
-        "rm": "1" if options.on("rm") else "0",
+        "rm": None if options.on("rm") else "0",
     }
     query.update({key: str(options.number(flag)) for flag, key in _NUMBERS.items() if options.given(flag)})
-    query.update({key: options.text(flag) for flag, key in _TEXTS.items() if options.text(flag)})
+    query.update({key: options.text(flag) for flag, key in _TEXTS.items() if options.text(flag) not in ("", "default")})
     query.update({key: "1" for flag, key in _SWITCHES.items() if options.on(flag)})
     return query
 
@@ -96,7 +96,7 @@ class _Context:
     """What is built from: a directory here, a tar or a Dockerfile on stdin, or an address that the engine fetches."""
 
     def __init__(self, where: str, dockerfile: str) -> None:
-        self.query: dict[str, str | list[str] | None] = {"dockerfile": dockerfile or None}
+        self.query: dict[str, str | list[str] | None] = {"dockerfile": dockerfile or "Dockerfile"}
         self._dockerfile = dockerfile
         self._where = where
         self.chunks = self._from_stdin if where == "-" else self._from_directory

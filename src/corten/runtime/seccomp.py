@@ -19,12 +19,14 @@ Rules follow libseccomp as runc and crun use it, since profiles are written for 
 
 from __future__ import annotations
 
+import marshal
+
 from corten.kernel.syscalls import ARCHES, MULTIPLEXED, Arch, numbers
 from corten.model.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from corten.model.runtime_spec import Seccomp, SyscallArg, SyscallRule
 
@@ -73,6 +75,10 @@ _FOREIGN = (
 )
 _FAMILY = {"x86_64": ("x86_64", "x86", "x32"), "aarch64": ("aarch64", "arm")}
 
+# Profiles come in few kinds and cost milliseconds: a process that starts many containers compiles each once.
+_COMPILED: dict[bytes, bytes] = {}
+_KEPT = 32
+
 _LIMIT = 4096  # BPF_MAXINSNS
 _ARG = 16  # offsetof(struct seccomp_data, args)
 _LD, _AND, _RET, _JA, _JEQ, _JGT, _JGE = 0x20, 0x54, 0x06, 0x05, 0x15, 0x25, 0x35
@@ -89,6 +95,15 @@ def compile(seccomp: Seccomp, arch: str) -> bytes:
     Raises InvalidArgument with the JSON pointer of what cannot be enforced: an unknown action, operator,
     architecture, an `errnoRet` on an action that carries none, a filter longer than the kernel takes.
     """
+    key = marshal.dumps((seccomp, arch))
+    if key not in _COMPILED:
+        if len(_COMPILED) >= _KEPT:
+            _COMPILED.clear()
+        _COMPILED[key] = _compiled(seccomp, arch)
+    return _COMPILED[key]
+
+
+def _compiled(seccomp: Seccomp, arch: str) -> bytes:
     if arch not in _FAMILY:
         raise InvalidArgument(
             f"cannot compile a seccomp filter for {arch}: no system call table",
@@ -214,26 +229,30 @@ def _beyond(default: int) -> int:
 
 
 def _decisions(arch: Arch, rules: list[_Named], default: int) -> dict[int, tuple[_Rule, ...]]:
-    """Per number of `arch` what the profile decides; every named call has an entry, also where it says the default."""
-    table = numbers(arch.name)
-    found: dict[int, list[_Rule]] = {}
+    """Per number of `arch` what the profile decides; every named call has an entry, also where it says the default.
+
+    The first rule without conditions settles a call; else its conditional rules are tried in their order.
+    """
+    table, gates = numbers(arch.name), MULTIPLEXED.get(arch.name, {})
+    settled: dict[int, tuple[_Rule, ...]] = {}
+    tried: dict[int, dict[_Rule, None]] = {}
     for rule in rules:
+        if rule.alternatives != [()]:
+            for number in [table[name] for name in rule.names if name in table]:
+                found = tried.setdefault(number, {})
+                found.update(dict.fromkeys((_narrowed(each, arch), rule.value) for each in rule.alternatives))
+            continue
+        decision: tuple[_Rule, ...] = (((), rule.value),)
         for name in rule.names:
-            for number, conditions in _calls(arch, table, name, rule.alternatives):
-                found.setdefault(number, []).append((_narrowed(conditions, arch), rule.value))
-    return {arch.offset + number: _ordered(listed, default) for number, listed in found.items()}
-
-
-def _calls(
-    arch: Arch, table: dict[str, int], name: str, alternatives: list[tuple[_Condition, ...]]
-) -> Iterable[tuple[int, tuple[_Condition, ...]]]:
-    if name in table:
-        number = table[name]
-        yield from ((number, conditions) for conditions in alternatives)
-    if alternatives == [()] and name in MULTIPLEXED.get(arch.name, ()):
-        # Only a rule without conditions: behind socketcall the arguments lie in memory a filter cannot read.
-        gate, call = MULTIPLEXED[arch.name][name]
-        yield table[gate], ((0, "eq", call, 0),)
+            if name in table:
+                settled.setdefault(table[name], decision)
+            if name in gates:
+                # Only without conditions: behind socketcall the arguments lie in memory that a filter cannot read.
+                gate, call = gates[name]
+                tried.setdefault(table[gate], {})[((0, "eq32", call, 0),), rule.value] = None
+    otherwise: _Rule = ((), default)
+    settled = {number: (*found, otherwise) for number, found in tried.items()} | settled
+    return {arch.offset + number: decision for number, decision in settled.items()}
 
 
 def _narrowed(conditions: tuple[_Condition, ...], arch: Arch) -> tuple[_Condition, ...]:
@@ -241,13 +260,6 @@ def _narrowed(conditions: tuple[_Condition, ...], arch: Arch) -> tuple[_Conditio
         return conditions
     low = 0xFFFFFFFF
     return tuple((index, f"{op}32", value & low, second & low) for index, op, value, second in conditions)
-
-
-def _ordered(listed: list[_Rule], default: int) -> tuple[_Rule, ...]:
-    for rule in listed:
-        if not rule[0]:
-            return (rule,)
-    return (*dict.fromkeys(listed), ((), default))
 
 
 def _tree(program: _Program, ranges: list[tuple[int, tuple[_Rule, ...]]]) -> int:

@@ -95,7 +95,7 @@ def compile(seccomp: Seccomp, arch: str) -> bytes:
     Raises InvalidArgument with the JSON pointer of what cannot be enforced: an unknown action, operator,
     architecture, an `errnoRet` on an action that carries none, a filter longer than the kernel takes.
     """
-    key = marshal.dumps((seccomp, arch))
+    key = marshal.dumps((seccomp, arch))  # type: ignore[arg-type]  # plain JSON, whatever its TypedDict is called
     if key not in _COMPILED:
         if len(_COMPILED) >= _KEPT:
             _COMPILED.clear()

@@ -17,6 +17,7 @@ from corten.engine import (
     start,
     stats,
     stop,
+    story,
     top,
     waiting,
 )
@@ -144,8 +145,9 @@ class Containers:
         )
 
     def explain(self, ref: str) -> dict[str, Any]:
-        """The story of the container's last start: what was done and how long each part took."""
-        return {"steps": self._services.catalog.find(ref).story}
+        """The story of the container's last start: what was done, how long each part took, the plan row by row."""
+        container = self._services.catalog.find(ref)
+        return {"steps": story.with_rows(container.story, self._services.tasks.plan(container.id))}
 
     def list(
         self, *, all: bool = False, limit: int = 0, size: bool = False, filters: Filters = NONE

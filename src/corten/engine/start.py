@@ -8,7 +8,6 @@ state.
 """
 
 import os
-import time
 from contextlib import ExitStack
 from functools import partial
 
@@ -18,6 +17,7 @@ from corten.engine.launchfailure import explained
 from corten.engine.record import Container
 from corten.engine.services import Services, commit, event, now, volume_events
 from corten.engine.specification import Mounted, Surroundings
+from corten.engine.story import Chapters
 from corten.kernel import rooted
 from corten.model.errors import Conflict, CortenError, NotModified
 from corten.model.runtime_spec import RuntimeSpec
@@ -106,20 +106,6 @@ def started(services: Services, container: Container, undo: ExitStack) -> Task:
     task.start()
     clock.chapter("start", "let the process go")
     return task
-
-
-class Chapters:
-    """The story of one start for `run --explain`: what was done, why, and how long it took."""
-
-    def __init__(self, container: Container) -> None:
-        container.story = []
-        self._story = container.story
-        self._last = time.perf_counter_ns()
-
-    def chapter(self, phase: str, what: str) -> None:
-        passed = time.perf_counter_ns()
-        self._story.append({"phase": phase, "what": what, "why": "", "duration_ns": passed - self._last})
-        self._last = passed
 
 
 def surroundings(

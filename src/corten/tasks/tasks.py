@@ -33,6 +33,8 @@ __all__ = ["Tasks"]
 
 _ABORTING = 5.0  # seconds a monitor has to end what it started
 
+_PLANS_KEPT = 8  # for those who ask right after a start
+
 
 class Tasks:
     """The tasks whose state lies below `run_dir`. Everything blocks, and may be called from any thread."""
@@ -48,6 +50,7 @@ class Tasks:
         self._tasks: dict[str, Task] = {}
         self._lock = threading.Lock()
         self._program_fd = -1
+        self._plans: dict[str, LaunchPlan] = {}
 
     def __iter__(self) -> Iterator[Task]:
         return iter([*self._tasks.values()])
@@ -88,8 +91,20 @@ class Tasks:
             rootfs=config.rootfs,
         )
         plan = compile(spec, self.host, bundle=config.bundle, id=config.id, options=options, warnings=warnings)
+        self._remember(config.id, plan)
         groups = Cgroups(self.host.layout, (spec.get("linux") or {}).get("cgroupsPath") or "", config.id)
         return self.launch(plan, config, spec=spec, cgroups=groups, on_network=on_network, cancel=cancel)
+
+    def plan(self, id: str) -> LaunchPlan | None:
+        """The plan that container was launched by, while it is among the last few of this engine; for explanations."""
+        return self._plans.get(id)
+
+    def _remember(self, id: str, plan: LaunchPlan) -> None:
+        with self._lock:
+            self._plans.pop(id, None)
+            self._plans[id] = plan
+            while len(self._plans) > _PLANS_KEPT:
+                del self._plans[next(iter(self._plans))]
 
     def launch(
         self,

@@ -111,7 +111,7 @@ def export(services: Services, reference: str, cancel: Cancel | None = None) -> 
     with ExitStack() as stack:
         root = stack.enter_context(rootfs.opened(services, container))
         directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
-        return closing(packing.pack(directory, ".", "/", cancel or Cancel()), stack.pop_all())
+        return closing(packing.pack(directory, ".", "/", cancel or Cancel(), cross=False), stack.pop_all())
 
 
 def enter(services: Services, container: Container, path: str, stack: ExitStack) -> tuple[int, str]:

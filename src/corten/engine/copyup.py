@@ -4,6 +4,7 @@ Docker's rule: only an empty volume is filled, and the volume's directory takes 
 Both trees are walked by handles: the image's is hostile (a `VOLUME /a/../../..`, a link to the host: CVE-2022-23648).
 """
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -69,14 +70,25 @@ def copy_file(source: int, target: int, name: str, found: os.stat_result) -> Non
     try:
         writer = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=target)
         try:
-            while os.copy_file_range(reader, writer, BLOCK):
-                pass
+            copy_bytes(reader, writer)
             take_over(found, writer)
             copy_attributes(reader, writer)
         finally:
             os.close(writer)
     finally:
         os.close(reader)
+
+
+def copy_bytes(reader: int, writer: int) -> None:
+    """Share blocks where the file systems can; most pairs of them cannot (EXDEV since 5.19)."""
+    try:
+        while os.copy_file_range(reader, writer, BLOCK):
+            pass
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOTSUP):
+            raise
+        while os.sendfile(writer, reader, None, BLOCK):
+            pass
 
 
 def take_over(found: os.stat_result, fd: int) -> None:

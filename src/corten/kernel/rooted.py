@@ -14,6 +14,7 @@ import time
 __all__ = ["make_directories", "open", "open_parent"]
 
 SYS_OPENAT2 = 437  # the same on every architecture
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
@@ -30,13 +31,14 @@ class OpenHow(ctypes.Structure):
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def open(root_fd: int, path: str, flags: int, mode: int = 0, *, follow: bool = True) -> int:
+def open(root_fd: int, path: str, flags: int, mode: int = 0, *, follow: bool = True, cross: bool = True) -> int:
     """Open `path` below `root_fd` as if the root were `/`; returns a handle (close-on-exec).
 
-    `follow=False` refuses any symbolic link on the way with ELOOP. Raises the OSError of the kernel; EAGAIN, which
-    means that somebody kept moving things, after one second.
+    `follow=False` refuses any symbolic link on the way with ELOOP, `cross=False` any mount point with EXDEV. Raises the
+    OSError of the kernel; EAGAIN, which means that somebody kept moving things, after one second.
     """
     resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (0 if follow else RESOLVE_NO_SYMLINKS)
+    resolve |= 0 if cross else RESOLVE_NO_XDEV
     how = OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     deadline = time.monotonic() + PATIENCE
     while True:

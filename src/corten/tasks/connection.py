@@ -164,5 +164,5 @@ class Connection:
 
 def send_ports(connection: Connection, ports: tuple[int, ...]) -> None:
     """Have a monitor hold these bound sockets and no others."""
-    for at in range(0, max(len(ports), 1), _FDS_AT_ONCE):
+    for at in range(0, len(ports) or 1, _FDS_AT_ONCE):
         connection.request("PORTS", ports[at : at + _FDS_AT_ONCE], flags=protocol.FLAGS["APPEND"] if at else 0)

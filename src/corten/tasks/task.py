@@ -47,6 +47,7 @@ class Task(Process):
         self.cgroups = cgroups
         self._tasks = tasks
         self._state = state
+        self._watched = False
         self._launch: Launch | None = None
         self._controller: Controller | None = None
         self._execs: dict[int, Exec] = {}
@@ -198,6 +199,7 @@ class Task(Process):
     def watch(self) -> None:
         """Have the watcher tell what happens from now on."""
         if not self._connection.closed:
+            self._watched = True
             self._watcher.add(self._connection.fileno(), self.on_readable)
 
     def on_event(self, event: Received) -> None:
@@ -248,8 +250,8 @@ class Task(Process):
 
     def _monitor_gone(self) -> None:
         """It leaves after it has told the end. When it was killed the container may live on, only without stdio."""
-        self._watcher.remove(self._connection.fileno())
-        self._connection.close()
+        if not self._hang_up():
+            return
         reap(self.record.monitor)
         if self._exit is None:
             self._without_monitor()
@@ -281,9 +283,18 @@ class Task(Process):
             self.kill(signal.SIGKILL)
         self._ended.wait(_DYING)
 
+    def _hang_up(self) -> bool:
+        """Close the connection, which the watcher and a caller of `delete` may want at the same time; True for the
+        first: the number of the descriptor may be another task's by the time the second comes."""
+        with self._lock:
+            watched, self._watched = self._watched, False
+            if watched:
+                self._watcher.remove(self._connection.fileno())
+            self._connection.close()
+        return watched
+
     def _disconnect(self) -> None:
-        self._watcher.remove(self._connection.fileno())
-        self._connection.close()
+        self._hang_up()
         if self._launch is not None:
             self._launch.control.close()
             self._launch = None

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import msgspec
@@ -81,7 +81,12 @@ class Tasks:
         cancel: Cancel | None = None,
         warnings: list[str] | None = None,
     ) -> Task:
-        """Compile `spec` for this host and `launch` it; `warnings` receives what the host cannot give."""
+        """Start a monitor and have it launch what `spec` says, compiled for this host, up to `created`.
+
+        `warnings` receives what the host cannot give. Whatever fails, a row of the plan, `on_network`, a hook, or
+        `cancel`, is raised, and nothing is left behind.
+        """
+        host = self.host
         streams = () if config.terminal else (0, 1, 2) if config.open_stdin else (1, 2)
         options = Options(
             pid_file=True,
@@ -90,63 +95,35 @@ class Tasks:
             streams=streams,
             rootfs=config.rootfs,
         )
-        plan = compile(spec, self.host, bundle=config.bundle, id=config.id, options=options, warnings=warnings)
-        self._remember(config.id, plan)
-        groups = Cgroups(self.host.layout, (spec.get("linux") or {}).get("cgroupsPath") or "", config.id)
-        return self.launch(plan, config, spec=spec, cgroups=groups, on_network=on_network, cancel=cancel)
+        groups = Cgroups(host.layout, (spec.get("linux") or {}).get("cgroupsPath") or "", config.id)
+
+        def compiled() -> LaunchPlan:
+            plan = compile(spec, host, bundle=config.bundle, id=config.id, options=options, warnings=warnings)
+            self._remember(config.id, plan)
+            return plan
+
+        return self._launch(compiled, config, spec, groups, on_network, cancel, None)
 
     def plan(self, id: str) -> LaunchPlan | None:
         """The plan that container was launched by, while it is among the last few of this engine; for explanations."""
         return self._plans.get(id)
-
-    def _remember(self, id: str, plan: LaunchPlan) -> None:
-        with self._lock:
-            self._plans.pop(id, None)
-            self._plans[id] = plan
-            while len(self._plans) > _PLANS_KEPT:
-                del self._plans[next(iter(self._plans))]
 
     def launch(
         self,
         plan: LaunchPlan,
         config: TaskConfig,
         *,
-        spec: RuntimeSpec | None = None,
         cgroups: Cgroups | None = None,
         on_network: OnNetwork | None = None,
         cancel: Cancel | None = None,
         fault: tuple[int, int] | None = None,
     ) -> Task:
-        """Start a monitor and have it launch `plan` up to `created`.
+        """The same with a plan of one's own. With `fault` its row of that index fails with that errno.
 
-        Whatever fails, a row of the plan, `on_network`, a hook, or `cancel`, is raised, and nothing is left behind.
-        The plan inherits its slots at the descriptors 5 and 6: `pid-file` and, with a terminal, `console`. With
-        `fault` its row of that index fails with that errno, to see what then happens.
+        The plan inherits its slots at the descriptors 5 and 6: `pid-file` and, with a terminal, `console`.
         """
-        _check(config)
-        spec = spec or RuntimeSpec(ociVersion="1.3.0")
-        with ExitStack() as undo:
-            state = StateDir.make(f"{self.run_dir}/{config.id}")
-            undo.callback(state.remove)
-            if cgroups:
-                undo.callback(cgroups.delete)
-            connection, monitor = self._spawn(state, config.id, undo)
-            send_ports(connection, config.ports)
-            record = _record(config, cgroups, monitor)
-            state.write(record)  # before anything is made that the next engine would have to remove
-            state.write_spec(spec)
-            control = self._send_create(connection, plan_file(plan, fault), config)
-            undo.callback(control.close)
-            launch = Launch(plan, control, 0)
-            controller = Controller(launch, spec, config, on_network, self.program)
-            _run_to_created(launch, controller, cancel, undo)
-            record = msgspec.structs.replace(record, pid=launch.pid, start=pidfd.start_time(launch.pid))
-            state.write(record)
-            task = Task(self, state, record, connection, cgroups)
-            task.created(launch, controller)
-            undo.pop_all()
-        self._add(task)
-        return task
+        spec = RuntimeSpec(ociVersion="1.3.0")
+        return self._launch(lambda: plan, config, spec, cgroups, on_network, cancel, fault)
 
     def restore(self) -> list[Task]:
         """Find the tasks that an earlier engine left: adopted from their monitors, or with the end that was recorded.
@@ -177,6 +154,49 @@ class Tasks:
 
     # -- private
 
+    def _remember(self, id: str, plan: LaunchPlan) -> None:
+        with self._lock:
+            self._plans.pop(id, None)
+            self._plans[id] = plan
+            while len(self._plans) > _PLANS_KEPT:
+                del self._plans[next(iter(self._plans))]
+
+    def _launch(
+        self,
+        make_plan: Callable[[], LaunchPlan],
+        config: TaskConfig,
+        spec: RuntimeSpec,
+        cgroups: Cgroups | None,
+        on_network: OnNetwork | None,
+        cancel: Cancel | None,
+        fault: tuple[int, int] | None,
+    ) -> Task:
+        _check(config)
+        with ExitStack() as undo:
+            state = StateDir.make(f"{self.run_dir}/{config.id}")
+            undo.callback(state.remove)
+            if cgroups:
+                undo.callback(cgroups.delete)
+            connection, monitor = self._spawn(state, config.id, undo)
+            record = _record(config, cgroups, monitor)
+            state.write(record)  # before anything is made that the next engine would have to remove
+            state.write_spec(spec)
+            plan = make_plan()  # meanwhile the monitor comes up
+            launch = Launch(plan, self._send_create(connection, plan_file(plan, fault), config), 0)
+            undo.callback(launch.control.close)
+            connection.hello()
+            if config.ports:
+                send_ports(connection, config.ports)
+            controller = Controller(launch, spec, config, on_network, self.program)
+            _run_to_created(launch, controller, cancel, undo)
+            record = msgspec.structs.replace(record, pid=launch.pid, start=pidfd.start_time(launch.pid))
+            state.write(record)
+            task = Task(self, state, record, connection, cgroups)
+            task.created(launch, controller)
+            undo.pop_all()
+        self._add(task)
+        return task
+
     def _spawn(self, state: StateDir, id: str, undo: ExitStack) -> tuple[Connection, int]:
         """A monitor that waits for CREATE, and a connection to it: losing that ends it until a task has started."""
         directory = state.open()
@@ -188,7 +208,6 @@ class Tasks:
         finally:
             os.close(directory)
         undo.callback(_abort, connection, monitor)
-        connection.hello()
         return connection, monitor
 
     def _send_create(self, connection: Connection, plan: int, config: TaskConfig) -> socket.socket:

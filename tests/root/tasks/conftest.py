@@ -62,7 +62,14 @@ def no_reports(builds: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def workshop(scratch: Path, leaves_nothing: None) -> Iterator[Workshop]:  # noqa: ARG001
+def quiet(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """No callback of the watcher's thread has raised: it would only print that."""
+    yield
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def workshop(scratch: Path, leaves_nothing: None, quiet: None) -> Iterator[Workshop]:  # noqa: ARG001
     """Tasks as the engine has them, monitors from the shipped program."""
     rootfs = make_rootfs(scratch / "rootfs")
     with Workshop(Tasks(f"{scratch}/run"), rootfs, scratch) as made:
@@ -70,7 +77,7 @@ def workshop(scratch: Path, leaves_nothing: None) -> Iterator[Workshop]:  # noqa
 
 
 @pytest.fixture
-def careful(scratch: Path, sanitized: str, no_reports: None, leaves_nothing: None) -> Iterator[Workshop]:  # noqa: ARG001
+def careful(scratch: Path, sanitized: str, no_reports: None, leaves_nothing: None, quiet: None) -> Iterator[Workshop]:  # noqa: ARG001
     """The same with sanitized monitors."""
     rootfs = make_rootfs(scratch / "rootfs")
     with Workshop(Tasks(f"{scratch}/run", program.path(), monitor=sanitized), rootfs, scratch) as made:

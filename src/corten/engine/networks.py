@@ -46,7 +46,7 @@ class Networks:
             if network.name in container.record.networks:
                 raise PermissionDenied(f"endpoint with name {container.name} already exists in network {network.name}")
             if container.state.is_up:
-                with namespace(container) as netns:
+                with namespace(container) as netns, sandbox.files_following(self._services, container):
                     self._services.networks.connect(container.id, sandbox.endpoint(network.name, settings), netns)
             joined = {**container.record.networks, network.name: settings}
             commit(self._services, container, record=replace(container.record, networks=joined), durable=True)
@@ -61,7 +61,7 @@ class Networks:
             if container.record.host.network_mode == "host":
                 raise Conflict("container cannot be disconnected from host network or connected to host network")
             if container.state.is_up:
-                with namespace(container) as netns:
+                with namespace(container) as netns, sandbox.files_following(self._services, container):
                     self._services.networks.disconnect(container.id, network.name, netns, force=force)
             left = {name: s for name, s in container.record.networks.items() if name != network.name}
             commit(self._services, container, record=replace(container.record, networks=left), durable=True)

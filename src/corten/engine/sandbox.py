@@ -7,7 +7,8 @@ network (or the host's) is told apart.
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from corten.model.container import EndpointSettings, HostConfig
 from corten.model.errors import Conflict
 from corten.network import EndpointRequest, PortRequest, Reservation, SandboxRequest
 
-__all__ = ["Joined", "reserve", "write_files"]
+__all__ = ["Joined", "files_following", "reserve", "write_files"]
 
 
 class Joined(NamedTuple):
@@ -127,6 +128,25 @@ def write_files(services: Services, container: Container, joined: Joined) -> tup
     taken = {point.destination for point in container.record.mounts}
     bound = [(str(directory / name), f"/etc/{name}") for name in ("resolv.conf", "hostname", "hosts")]
     return tuple((source, place) for source, place in bound if place not in taken and os.path.exists(source))
+
+
+@contextmanager
+def files_following(services: Services, container: Container) -> Iterator[None]:
+    """Around a change of a running container's networks: its resolver files follow, unless the container wrote them.
+
+    A container that leaves the default bridge's company for a user-defined network finds the name service this way.
+    """
+    before = services.networks.files(container.id)
+    yield
+    after = services.networks.files(container.id)
+    directory = services.settings.container_directory(container.id)
+    for name, old, new in (
+        ("hosts", before.hosts, after.hosts),
+        ("resolv.conf", before.resolv_conf, after.resolv_conf),
+    ):
+        path = directory / name
+        if old != new and read(str(path)) == old:
+            path.write_bytes(new)
 
 
 def host_files(container: Container, joined: Joined) -> Mapping[str, bytes]:

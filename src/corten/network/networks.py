@@ -58,6 +58,7 @@ class Networks:
         self.reserve, self.join, self.release = sandboxes.reserve, sandboxes.join, sandboxes.release
         self.connect, self.disconnect, self.rename = sandboxes.connect, sandboxes.disconnect, sandboxes.rename
         self.endpoints, self.ports, self.restore = sandboxes.endpoints, sandboxes.ports, sandboxes.restore
+        self.files = sandboxes.files
         self.obstacles = self._fabric.host.obstacles
         self._sandboxes = sandboxes
 

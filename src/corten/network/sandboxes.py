@@ -220,6 +220,11 @@ class Sandboxes:
                 if container in self._fabric.joined:
                     self._settle_in(sandbox)
 
+    def files(self, container: str) -> Files:
+        """What the resolver files of a container with a sandbox say, its networks being as they are now."""
+        with self._fabric.lock:
+            return self._files(self._sandbox(container))
+
     def endpoints(self, container: str) -> dict[str, dict[str, Any]]:
         """`NetworkSettings.Networks` of a container that has a sandbox; empty for any other."""
         sandbox = self._records.sandboxes.get(container)

@@ -96,6 +96,7 @@ class Request:
             preserve=self.preserve,
             streams=_pipes() if _user(spec) else (),
             cgroup_fallback=self.fallback,
+            env=_socket_activation(),
         )
 
     def descriptors(self) -> dict[str, int]:
@@ -185,6 +186,7 @@ class Container:
         if status == "paused" and not ignore_paused:
             raise Conflict("cannot exec in a paused container (use --ignore-paused to override)")
         spec: RuntimeSpec = {**self.entry.spec(), "process": process}
+        request.fallback = record["fallback"]
         plan = compile_exec(
             spec,
             self.host,
@@ -202,7 +204,7 @@ class Container:
     def kill(self, signal: int, *, everything: bool = False) -> None:
         """Send a signal to the first process, or to all. Raises Conflict ``container not running``."""
         record = self.entry.record()
-        if everything or (signal == _SIGKILL and not record["ownPids"]):
+        if not record["fallback"] and (everything or (signal == _SIGKILL and not record["ownPids"])):
             # Without a PID namespace of its own nothing but the cgroup tells which processes are the container's.
             self.cgroups(record).kill(signal)
             return
@@ -513,6 +515,12 @@ def _undo(container: Container) -> None:
         if not record["fallback"]:
             container.cgroups(record).delete()
     container.entry.remove()
+
+
+def _socket_activation() -> tuple[str, ...]:
+    """sd_listen_fds(3): how many sockets we were given; the program, process 1 inside, is who shall take them."""
+    count = os.environ.get("LISTEN_FDS", "")
+    return (f"LISTEN_FDS={count}", "LISTEN_PID=1") if count.isdecimal() else ()
 
 
 def _user(spec: RuntimeSpec) -> int:

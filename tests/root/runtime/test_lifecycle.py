@@ -210,6 +210,16 @@ def test_preserved_descriptors_arrive_and_no_other(runtime: Runtime, scratch: Pa
     assert shown.split() == ["kept", "0", "1", "2", "3", "4"]
 
 
+def test_sockets_of_activation_reach_the_program(runtime: Runtime, scratch: Path) -> None:
+    (scratch / "kept").write_text("kept\n")
+    runtime.bundle.process["args"] = ["/bin/sh", "-c", "cat <&3; echo $LISTEN_FDS $LISTEN_PID"]
+    runtime.bundle.write()
+    line = f"exec 3<{scratch}/kept; LISTEN_FDS=1 exec {runtime.command} --root {runtime.root} run"
+    line += f" -b {runtime.bundle.path} {runtime.bundle.id}"
+    shown = subprocess.run(["bash", "-c", line], stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
+    assert shown.split() == ["kept", "1", "1"]
+
+
 def test_a_null_field_is_an_absent_one(runtime: Runtime, bundle: Bundle) -> None:
     bundle.spec["hooks"] = None
     bundle.linux["resources"]["memory"] = {"limit": None}

@@ -128,6 +128,18 @@ def test_intel_rdt_makes_a_group_where_there_is_resctrl() -> None:
         compiled(spec, on)
 
 
+def test_a_v2_cgroup_is_given_to_the_root_of_a_user_namespace_that_can_use_it() -> None:
+    spec = fresh()
+    spec["linux"]["namespaces"].append({"type": "user"})
+    spec["linux"]["uidMappings"] = spec["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 5000, "size": 10}]
+    assert rows(compiled(spec)[0], "chown-at") == []  # its cgroup mount is read-only
+    [mount] = [one for one in spec["mounts"] if one["type"] == "cgroup"]
+    mount["options"].remove("ro")
+    given = [step.args for step in rows(compiled(spec)[0], "chown-at")]
+    assert given[0] == ("cgroup-unified", "", 5000, -1)
+    assert {name for _, name, _, _ in given[1:]} == {"cgroup.procs", "cgroup.subtree_control", "cgroup.threads"}
+
+
 def test_cgroup_paths_are_stable_and_stay_below_their_mount() -> None:
     from corten.runtime.compiler.control_groups import place
 

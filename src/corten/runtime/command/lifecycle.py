@@ -154,11 +154,17 @@ def _request(context: Context) -> tuple[Request, str]:
         pid_file=given.text("pid-file"),
         pivot=not given.on("no-pivot"),
         keyring=not given.on("no-new-keyring"),
-        preserve=given.number("preserve-fds") or 0,
+        preserve=_preserved(context),
         fallback=_fallback(context),
     )
     _sockets(context, request)
     return request, bundle
+
+
+def _preserved(context: Context) -> int:
+    """How many descriptors from 3 on the program gets: those asked for, and before them those of socket activation."""
+    activated = os.environ.get("LISTEN_FDS", "")
+    return (context.given.number("preserve-fds") or 0) + (int(activated) if activated.isdecimal() else 0)
 
 
 def _fallback(context: Context) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from corten.kernel.cgroups import Hierarchy, Layout
-    from corten.model.runtime_spec import Resources
+    from corten.model.runtime_spec import IdMapping, Resources
 
 __all__ = ["attach", "directories", "make", "place"]
 
@@ -54,6 +54,7 @@ def make(draft: Draft) -> None:
     resources = draft.linux.get("resources") or {}
     _write_limits(draft, resources)
     _device_rules(draft, resources)
+    _delegate(draft)
 
 
 def attach(draft: Draft) -> None:
@@ -166,6 +167,36 @@ def _uses_bfq(draft: Draft) -> bool:
         if hierarchy and draft.host.read(f"{hierarchy.directory('')}/{file}"):
             return True
     return False
+
+
+def _delegate(draft: Draft) -> None:
+    """Give a v2 cgroup to the container's root, so that it can make cgroups of its own.
+
+    config-linux.md, "Cgroup ownership". Only where it has a cgroup namespace of its own and a writable cgroup mount:
+    else it could use neither.
+    """
+    unified = draft.host.layout.unified
+    wanted = draft.host.layout.mode == "v2" and draft.creates("user") and draft.creates("cgroup")
+    if not unified or not wanted or not _writable_mount(draft):
+        return
+    owner = _host_id(draft.linux.get("uidMappings") or ())
+    if owner is None:
+        return
+    known = draft.host.read("/sys/kernel/cgroup/delegate") or "cgroup.procs cgroup.subtree_control cgroup.threads"
+    why = "the container's root may manage what is below"
+    for name in ("", *known.split()):
+        row = ops.chown_at(_slot(unified), name, owner, -1, accept=(_ENOENT,), why=why, origin="/linux/uidMappings")
+        draft.before.append(row)
+
+
+def _writable_mount(draft: Draft) -> bool:
+    mounts = [mount for mount in draft.spec.get("mounts") or () if mount.get("type") in ("cgroup", "cgroup2")]
+    return any("ro" not in (mount.get("options") or ()) for mount in mounts)
+
+
+def _host_id(mappings: Iterable[IdMapping]) -> int | None:
+    """Whom the host sees where the container sees its root."""
+    return next((one["hostID"] for one in mappings if one["containerID"] == 0 and one["size"]), None)
 
 
 def _device_rules(draft: Draft, resources: Resources) -> None:

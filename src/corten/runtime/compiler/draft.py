@@ -33,6 +33,7 @@ class Options:
     __slots__ = (
         "cgroup_fallback",
         "console",
+        "env",
         "listener",
         "network",
         "new_keyring",
@@ -57,6 +58,7 @@ class Options:
         preserve: int = 0,
         streams: tuple[int, ...] = (),
         cgroup_fallback: bool = False,
+        env: tuple[str, ...] = (),
         rootfs: tuple[Mount, ...] = (),
     ) -> None:
         self.console = console
@@ -79,6 +81,8 @@ class Options:
         """What is to be mounted as the root file system; without any, `/root/path` is one already."""
         self.cgroup_fallback = cgroup_fallback
         """Go without limits where this user may not make a cgroup, instead of failing (rootless)."""
+        self.env = tuple(env)
+        """What the launcher adds to the program's environment, such as LISTEN_FDS of socket activation."""
 
 
 class Draft:

@@ -174,7 +174,7 @@ def execute(draft: Draft) -> None:
 
 def _environment(draft: Draft) -> tuple[str, ...]:
     """`process.env`; HOME is added from the container's passwd file where the configuration has none, as runc does."""
-    env = tuple(draft.process.get("env") or ())
+    env = (*(draft.process.get("env") or ()), *draft.options.env)
     if any(entry.startswith("HOME=") for entry in env):
         return env
     return (*env, f"HOME={_home(draft.root_path, (draft.process.get('user') or {}).get('uid', 0))}")

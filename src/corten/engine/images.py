@@ -28,7 +28,7 @@ from corten.model.platform import Platform
 from corten.model.reference import Reference
 from corten.wire.filters import NONE, Filters
 
-__all__ = ["Images", "descendants", "shown_name", "size_of", "users"]
+__all__ = ["Images", "ShownNames", "descendants", "size_of", "users"]
 
 
 Listed = list[dict[str, Any]]
@@ -267,13 +267,25 @@ def find(services: Services, image_id: str) -> Image | None:
         return None
 
 
-def shown_name(services: Services, record: Record) -> str:
-    """The name a container was made from, while it still means that image; else the image's id."""
-    try:
-        found = services.images.get(record.image)
-    except (NotFound, InvalidArgument):
-        return record.image_id
-    return record.image if str(found.id) == record.image_id else record.image_id
+class ShownNames:
+    """The names that a list shows for images: each is looked up once, however many containers have it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._meant: dict[str, str] = {}
+
+    def of(self, record: Record) -> str:
+        """The name a container was made from, while it still means that image; else the image's id."""
+        meant = self._meant.get(record.image)
+        if meant is None:
+            meant = self._meant[record.image] = self._look_up(record.image)
+        return record.image if meant == record.image_id else record.image_id
+
+    def _look_up(self, name: str) -> str:
+        try:
+            return str(self._services.images.get(name).id)
+        except (NotFound, InvalidArgument):
+            return "none"
 
 
 def size_of(services: Services, image_id: str) -> int:

@@ -30,15 +30,18 @@ def containers(
     everything = all or limit > 0 or any(key in filters for key in ("status", "exited", "before", "since"))
     found = (c for c in services.catalog if (everything or c.state.is_up) and accepts(c))
     chosen = [c for _, c in zip(range(limit), found, strict=False)] if limit > 0 else list(found)
-    return [summary(services, container, size=size) for container in chosen]
+    names = images.ShownNames(services)
+    return [summary(services, container, names, size=size) for container in chosen]
 
 
-def summary(services: Services, container: Container, *, size: bool = False) -> dict[str, Any]:
+def summary(
+    services: Services, container: Container, names: images.ShownNames, *, size: bool = False
+) -> dict[str, Any]:
     record, state = container.record, container.state
     shown: dict[str, Any] = {
         "Id": container.id,
         "Names": [f"/{container.name}"],
-        "Image": images.shown_name(services, record),
+        "Image": names.of(record),
         "ImageID": record.image_id,
         "Command": " ".join(map(quoted, record.command)),
         "Created": record.created // SECOND,

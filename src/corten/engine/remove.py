@@ -5,6 +5,7 @@ engine. References keep image and volumes until the record goes.
 """
 
 import shutil
+from contextlib import suppress
 from typing import Any
 
 from corten.engine import ledger, lifecycle, stop, waiting
@@ -64,7 +65,8 @@ def take_away(services: Services, container: Container) -> None:
     if container.task is not None:
         container.task.delete()
         container.task = None
-    services.snapshots.remove(container.id)
+    with suppress(NotFound):  # an engine that was killed in here had removed it already
+        services.snapshots.remove(container.id)
     shutil.rmtree(services.settings.container_directory(container.id), ignore_errors=True)
 
 

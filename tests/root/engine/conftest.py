@@ -34,11 +34,11 @@ def bench(scratch: Path, archive: bytes, leaves_nothing: None) -> Iterator[Workb
                     continue
             bench.networks.reset()
             bench.close()
-            remove_cgroups()
+            remove_cgroups(f"test-{os.getpid()}")
 
 
-def remove_cgroups() -> None:
+def remove_cgroups(name: str) -> None:
     """The engine's own parent cgroup stays while it runs; here it goes with the test."""
     for directory, _, _ in os.walk("/sys/fs/cgroup", topdown=False):
-        if f"corten-test-{os.getpid()}" in directory:
+        if f"corten-{name}" in directory:
             os.rmdir(directory)

@@ -1,12 +1,22 @@
 """An engine that comes back finds everything as it is: what ran, what ended meanwhile, what was half done."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from corten.engine.requests import LogQuery
 from corten.model.container import HostConfig, RestartPolicy
+from corten.model.errors import Conflict, NotFound
+from corten.snapshots import Kind
+from tests.root.engine.conftest import remove_cgroups
 from tests.root.engine.workbench import Workbench
+from tests.root.network.namespaces import own_namespace
 
 pytestmark = pytest.mark.root
 
@@ -85,3 +95,50 @@ def test_names_volumes_and_networks_are_still_known(bench: Workbench) -> None:
     shown = bench.containers.inspect("web")
     assert shown["NetworkSettings"]["IPAddress"] == address != ""
     assert [volume["Name"] for volume in bench.engine.volumes.list()["Volumes"]] == ["data"]
+
+
+NAME = f"killed-{os.getpid()}"
+KILLED = """
+import os, sys
+from pathlib import Path
+from corten.model.container import HostConfig
+from tests.root.engine.workbench import Workbench
+
+bench = Workbench(Path(sys.argv[1]), name=sys.argv[3])
+bench.load(Path(sys.argv[2]).read_bytes())
+print("ready", flush=True)
+while True:
+    id = bench.start("sleep", "0.05", host=HostConfig(network_mode="none", auto_remove=True))
+    kept = bench.create("true")
+"""
+
+
+@pytest.mark.usefixtures("leaves_nothing")
+def test_an_engine_killed_at_any_moment_leaves_nothing_half_done(scratch: Path, archive: bytes) -> None:
+    (scratch / "images.tar").write_bytes(archive)
+    with own_namespace():
+        for delay in (0.11, 0.17, 0.23, 0.31):
+            arguments = [sys.executable, "-c", KILLED, str(scratch), str(scratch / "images.tar"), NAME]
+            engine = subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
+            with engine:
+                assert engine.stdout is not None
+                assert engine.stdout.readline() == b"ready\n"
+                time.sleep(delay)
+                engine.send_signal(signal.SIGKILL)
+            time.sleep(0.2)
+        bench = Workbench(scratch, name=NAME)
+        try:
+            listed = bench.containers.list(all=True)
+            assert {found["State"] for found in listed} == {"created"}
+            for found in listed:
+                ended = bench.containers.wait(found["Id"], "next-exit")
+                bench.containers.start(found["Id"])
+                assert ended.result(10).status_code == 0
+                with suppress(NotFound, Conflict):  # it may be one that removes itself
+                    bench.containers.remove(found["Id"])
+            bench.until(lambda: not bench.containers.list(all=True))
+            actives = [info.key for info in bench.snapshots.walk() if info.kind is Kind.ACTIVE]
+            assert (actives, os.listdir(scratch / "run/tasks")) == ([], [])
+        finally:
+            bench.close()
+            remove_cgroups(NAME)

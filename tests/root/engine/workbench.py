@@ -30,8 +30,9 @@ PATIENCE = 10.0
 class Workbench:
     """`restart` is what `kill -9` and a new start amount to: nothing is told to the old engine's parts."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, name: str = f"test-{os.getpid()}") -> None:
         self.root = root
+        self.name = name
         self.events: list[dict[str, Any]] = []
         self.open()
 
@@ -46,7 +47,7 @@ class Workbench:
         self.networks = Networks(self.database, identity, data / "network", program=str(binary))
         self.tasks = Tasks(str(run / "tasks"), str(binary))
         self.engine = Engine(
-            settings_for(data, run, f"test-{os.getpid()}", binary),
+            settings_for(data, run, self.name, binary),
             database=self.database,
             content=content,
             images=Images(self.database, content, self.snapshots),

@@ -13,9 +13,9 @@ from corten.network import NetworkSpec, PortRequest
 from corten.tasks.config import TaskConfig
 from corten.tasks.task import Task
 from corten.tasks.tasks import Tasks
+from tests.contracts.tasks.container import Workshop, ended
 from tests.root.network.engines import Engine, engine
 from tests.root.plans.bundle import make_rootfs
-from tests.root.tasks.container import Workshop, ended
 
 pytestmark = pytest.mark.root
 

@@ -15,16 +15,16 @@ from corten.tasks.exit import UNKNOWN_CODE
 from corten.tasks.protocol import VERSION
 from corten.tasks.task import Task
 from corten.tasks.tasks import Tasks
-from tests.root.tasks.conftest import ROOT, build_monitor
-from tests.root.tasks.container import Workshop, ended
+from tests.contracts.tasks.conftest import ROOT, build_monitor
+from tests.contracts.tasks.container import Workshop, ended
 
 
 def engine(workshop: Workshop, count: int, step: str, *argv: str) -> subprocess.Popen[str]:
     """Another engine on the same run directory, which has got to `step`."""
     workshop.cgroup = f"{workshop.cgroup}e"
-    code = f"import tests.root.tasks.engine as e, tests.root.tasks.container as c\nc.CGROUP = {workshop.cgroup!r}"
+    code = "import tests.contracts.tasks.engine as e, tests.contracts.tasks.container as c\n"
     arguments = [workshop.tasks.run_dir, str(workshop.rootfs), str(workshop.scratch), str(count), step, *argv]
-    command = [sys.executable, "-c", f"{code}\ne.main(*{arguments!r})"]
+    command = [sys.executable, "-c", f"{code}c.CGROUP = {workshop.cgroup!r}\ne.main(*{arguments!r})"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     while line := process.stdout.readline():

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from corten.model.errors import Conflict, NotFound, PermissionDenied
-from tests.root.tasks.container import Workshop, ended
+from tests.contracts.tasks.container import Workshop, ended
 
 
 def test_an_exec_runs_in_the_container_and_its_output_is_not_logged(either: Workshop) -> None:

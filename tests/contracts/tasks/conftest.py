@@ -1,4 +1,8 @@
-"""Tasks on a busybox root, with the static program and with monitors built under sanitizers."""
+"""The contract of `corten.tasks`, kept by the shipped monitor and by one that is built under sanitizers.
+
+Containers have a busybox root. What needs only the shipped monitor takes `workshop`, what needs a small backlog and
+little patience takes `careful`, and the rest takes `either`, which is both in turn.
+"""
 
 import shutil
 import subprocess
@@ -10,9 +14,10 @@ import pytest
 
 from corten.kernel import program
 from corten.tasks.tasks import Tasks
+from tests.contracts.tasks.container import Workshop
 from tests.root.plans.bundle import make_rootfs
-from tests.root.tasks.container import Workshop
 
+HERE = Path(__file__).parent
 ROOT = Path(__file__).resolve().parents[3]
 # With a small backlog and little patience, so that tests come to the end of both.
 SMALL = ("-DSTALL=1", "-DLINGER=2", "-DBACKLOG_MAX=1048576")
@@ -24,6 +29,12 @@ const char *__ubsan_default_options(void) { return "log_path=" REPORTS ":print_s
 #endif
 int main(int argc, char **argv) { return monitor_main(argc - 1, argv + 1); }
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("root")
 
 
 def build_monitor(directory: Path, name: str, *flags: str, sources: Path | None = None) -> str:

@@ -3,7 +3,7 @@
 import os
 import time
 
-from tests.root.tasks.container import Workshop, ended
+from tests.contracts.tasks.container import Workshop, ended
 
 MANY = 400_000  # numbers; 2.7 MB
 

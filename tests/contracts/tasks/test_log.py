@@ -12,7 +12,7 @@ import pytest
 
 from corten.tasks.config import LogFile
 from corten.tasks.task import Task
-from tests.root.tasks.container import Workshop, ended
+from tests.contracts.tasks.container import Workshop, ended
 
 PIECE = 16384
 

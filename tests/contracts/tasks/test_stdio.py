@@ -2,7 +2,7 @@
 
 import time
 
-from tests.root.tasks.container import Workshop, ended
+from tests.contracts.tasks.container import Workshop, ended
 
 
 def test_a_container_that_ends_at_once_loses_no_byte(either: Workshop) -> None:

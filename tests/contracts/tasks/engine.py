@@ -1,18 +1,16 @@
 """An engine to be killed: a process that runs tasks and does what its command line says.
 
-``python -m tests.root.tasks.engine RUN ROOTFS SCRATCH COUNT STEP ARGV…`` makes COUNT containers and then waits to be
-killed at STEP: in the middle of ``create`` (in the network's callback), ``created``, or ``running``. It prints a line
-when it is there.
+``main(RUN, ROOTFS, SCRATCH, COUNT, STEP, *ARGV)`` makes COUNT containers and then waits to be killed at STEP: in the
+middle of ``create`` (in the network's callback), ``created``, or ``running``. It prints ``ready`` when it is there.
 """
 
 import json
-import sys
 import time
 from pathlib import Path
 
 from corten.kernel.netns import NetworkJoin
 from corten.tasks import LogFile, TaskConfig, Tasks
-from tests.root.tasks.container import Workshop
+from tests.contracts.tasks.container import Workshop
 
 
 def _wait(_: NetworkJoin | None = None) -> None:
@@ -32,7 +30,3 @@ def main(run_dir: str, rootfs: str, scratch: str, count: str, step: str, *argv: 
             task.start()
     print(json.dumps([task.pid for task in workshop.tasks]))
     _wait()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

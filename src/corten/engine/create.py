@@ -46,6 +46,8 @@ def create(
     """Make a container. Raises NotFound `No such image: X`, Conflict for a taken name, InvalidArgument for the rest."""
     image = image_for(services, config, host, platform)
     config = merging.merge(config, image.config.run if image else RunConfig())
+    if config.network_disabled:
+        host = replace(host, network_mode="none")
     host = validation.settled(host, cgroup_private=services.settings.cgroup_v2)
     warnings = validation.check(config, host, services.settings.limits)
     points = mountspec.requested(config, host, inherited(services, host))
@@ -155,7 +157,7 @@ def made(services: Services, point: MountPoint) -> MountPoint:
         return point
     if point.driver not in ("", "local"):
         raise NotFound(f'error looking up volume plugin {point.driver}: plugin "{point.driver}" not found')
-    volume = services.volumes.ensure(point.name)
+    volume = services.volumes.ensure(point.name, point.volume_options, point.volume_labels)
     return replace(
         point,
         name=volume.name,

@@ -153,30 +153,37 @@ def from_bind_mount(mount: Mount, destination: str) -> MountPoint:
     propagation = options.propagation if options else ""
     if propagation and propagation not in PROPAGATIONS:
         raise invalid(mount, f"invalid propagation mode: {propagation}")
-    recursion = () if not (options and options.non_recursive) else ("bind",)
-    must_exist = () if options and options.create_mountpoint else ("must-exist",)
+    if options and options.read_only_non_recursive and options.read_only_force_recursive:
+        raise invalid(mount, "ReadOnlyForceRecursive and ReadOnlyNonRecursive must not be set together")
+    words = {
+        "bind": bool(options and options.non_recursive),
+        "must-exist": not (options and options.create_mountpoint),
+        "ro-here-only": bool(options and (options.read_only_non_recursive or options.non_recursive)),
+    }
     return MountPoint(
         "bind",
         destination,
         source=posixpath.normpath(mount.source),
         rw=not mount.read_only,
         propagation=propagation or "rprivate",
-        options=recursion + must_exist,
+        options=tuple(word for word, present in words.items() if present),
     )
 
 
 def from_volume_mount(mount: Mount, destination: str) -> MountPoint:
     options = mount.volume_options
-    driver = options.driver_config.name if options and options.driver_config else ""
+    config = options.driver_config if options else None
     return MountPoint(
         "volume",
         destination,
         name=mount.source,
-        driver=driver,
+        driver=config.name if config else "",
         rw=not mount.read_only,
         copy_up=not (options and options.no_copy),
         anonymous=not mount.source,
         subpath=options.subpath if options else "",
+        volume_options=dict(config.options or {}) if config else {},
+        volume_labels=dict(options.labels or {}) if options else {},
     )
 
 

@@ -47,6 +47,8 @@ class MountPoint(msgspec.Struct, frozen=True):
     anonymous: bool = False
     subpath: str = ""
     options: tuple[str, ...] = ()
+    volume_options: dict[str, str] = {}
+    volume_labels: dict[str, str] = {}
 
 
 class HealthCheck(msgspec.Struct, frozen=True):

@@ -116,7 +116,9 @@ def one_mount(mounted: Mounted) -> Option:
     point = mounted.point
     if mounted.type == "tmpfs" and point.type == "tmpfs":
         return options.mount(point.destination, "tmpfs", "tmpfs", point.options or tmpfs.options(""))
-    access = () if point.rw else ("ro",)
+    # Docker makes what is mounted below a read-only bind read-only too, unless told otherwise.
+    deep = point.type == "bind" and "ro-here-only" not in point.options
+    access = () if point.rw else ("rro",) if deep else ("ro",)
     propagation = (point.propagation,) if point.propagation else ("rprivate",) if mounted.type == "bind" else ()
     chosen = (*mounted.options, *access, *propagation)
     return options.mount(point.destination, mounted.type, mounted.source, tuple(dict.fromkeys(chosen)))

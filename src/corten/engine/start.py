@@ -14,12 +14,12 @@ from functools import partial
 from corten.engine import health, lifecycle, rootfs, sandbox, sharedmemory, specification
 from corten.engine.attach import hand_over
 from corten.engine.launchfailure import explained
-from corten.engine.record import Container
+from corten.engine.record import Container, MountPoint
 from corten.engine.services import Services, commit, event, now, volume_events
 from corten.engine.specification import Mounted, Surroundings
 from corten.engine.story import Chapters
 from corten.kernel import rooted
-from corten.model.errors import Conflict, CortenError, NotModified
+from corten.model.errors import Conflict, CortenError, InvalidArgument, NotModified
 from corten.model.runtime_spec import RuntimeSpec
 from corten.spec import user
 from corten.tasks import LogFile, Task, TaskConfig
@@ -66,8 +66,15 @@ def launch(services: Services, container: Container) -> None:
     )
     told = [*volume_events(container, "mount"), event(container, "start")]
     commit(services, container, state=running, events=told)
+    task.on_detach(partial(services.exits.submit, tell_detach, services, container))
     task.subscribe(partial(services.exits.handle, services, container, task))
     health.begin(services, container)
+
+
+def tell_detach(services: Services, container: Container) -> None:
+    """A client typed its detach sequence; the container goes on."""
+    with container.lock:
+        commit(services, container, events=[event(container, "detach")])
 
 
 def let_go(services: Services, container: Container) -> None:
@@ -93,11 +100,12 @@ def started(services: Services, container: Container, undo: ExitStack) -> Task:
     files = sandbox.write_files(services, container, joined)
     clock.chapter("network", "reserve addresses and ports, write hosts and resolv.conf")
     undo.callback(sharedmemory.remove, services, container)
-    around = surroundings(services, container, joined, files)
-    clock.chapter("image", "find the user and the sources of the mounts")
-    built = specification.build(container, services.settings, around)
-    clock.chapter("spec", "fold the options into a runtime spec")
-    task = created(services, container, built, joined)
+    with ExitStack() as held:
+        around = surroundings(services, container, joined, files, held)
+        clock.chapter("image", "find the user and the sources of the mounts")
+        built = specification.build(container, services.settings, around)
+        clock.chapter("spec", "fold the options into a runtime spec")
+        task = created(services, container, built, joined)
     undo.callback(task.delete)
     clock.chapter("launch", "compile the plan, start the monitor, run it up to the start")
     for pending in container.pending:
@@ -113,12 +121,13 @@ def surroundings(
     container: Container,
     joined: sandbox.Joined,
     files: tuple[tuple[str, str], ...],
+    held: ExitStack,
 ) -> Surroundings:
     host = container.record.host
     ipc = joined_container(services, host.ipc_mode)
     return Surroundings(
         identity=identity(services, container),
-        mounts=tuple(mounted(services, container, point.destination) for point in container.record.mounts),
+        mounts=tuple(mounted(services, point, held) for point in container.record.mounts),
         network=joined.kind,
         network_path=joined.path,
         pid_path=namespace_path(joined_container(services, host.pid_mode), "pid"),
@@ -189,18 +198,31 @@ MOST_IDENTITIES = 1024
 known_identities: dict[tuple[str, str, tuple[str, ...], str], user.Identity] = {}
 
 
-def mounted(services: Services, container: Container, destination: str) -> Mounted:
-    (point,) = (point for point in container.record.mounts if point.destination == destination)
+def mounted(services: Services, point: MountPoint, held: ExitStack) -> Mounted:
+    """What the kernel mounts for a mount point; handles that the launch needs are closed with `held`."""
     match point.type:
         case "volume":
             source = services.volumes.mount_source(point.name)
-            place = os.path.join(source.source, point.subpath) if point.subpath else source.source
+            place = below(source.source, point.subpath, held) if point.subpath else source.source
             return Mounted(point, source.type, place, source.options)
         case "bind":
             recursion = "bind" if "bind" in point.options else "rbind"
             return Mounted(point, "bind", point.source, (recursion,))
         case _:
             return Mounted(point, point.type, point.type, point.options)
+
+
+def below(volume: str, subpath: str, held: ExitStack) -> str:
+    """A directory in a volume, by a handle: containers write there, and a link must not lead out of it."""
+    root = os.open(volume, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = rooted.open(root, subpath, os.O_PATH)
+    except FileNotFoundError:
+        raise InvalidArgument(f"cannot access path {volume}/{subpath}: no such file or directory") from None
+    finally:
+        os.close(root)
+    held.callback(os.close, fd)
+    return f"/proc/{os.getpid()}/fd/{fd}"
 
 
 def created(services: Services, container: Container, built: RuntimeSpec, joined: sandbox.Joined) -> Task:

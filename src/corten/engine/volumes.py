@@ -71,10 +71,10 @@ class Volumes:
                 return self.described(existing)
             return self.described(self._make(asked.name, options, asked.labels or {}))
 
-    def ensure(self, name: str) -> Volume:
-        """The volume of a name, made when it is not there; "" makes an anonymous one."""
+    def ensure(self, name: str, options: dict[str, str], labels: dict[str, str]) -> Volume:
+        """The volume of a name, made with these options when it is not there; "" makes an anonymous one."""
         with self._lock:
-            return self._by_name.get(name) or self._make(name, {}, {}, anonymous=not name)
+            return self._by_name.get(name) or self._make(name, options, labels, anonymous=not name)
 
     def _make(self, name: str, options: dict[str, str], labels: dict[str, str], *, anonymous: bool = False) -> Volume:
         name = name or secrets.token_hex(32)

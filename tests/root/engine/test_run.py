@@ -12,6 +12,7 @@ import pytest
 
 from corten.engine.requests import AttachOptions, LogQuery
 from corten.model.container import (
+    DriverConfig,
     HealthConfig,
     HostConfig,
     LogConfig,
@@ -20,6 +21,7 @@ from corten.model.container import (
     TmpfsOptions,
     Ulimit,
     UpdateConfig,
+    VolumeOptions,
 )
 from corten.model.errors import Conflict, InvalidArgument, NotFound, NotModified
 from corten.wire.filters import parse
@@ -390,3 +392,20 @@ def test_a_restarted_container_that_should_remove_itself_stays(bench: Workbench)
     gone = bench.containers.wait(id, "removed")
     bench.containers.kill(id)
     assert gone.result(10).status_code == 137
+
+
+def test_a_part_of_a_volume_is_mounted_and_a_link_in_it_stays_inside(bench: Workbench, scratch: Path) -> None:
+    bench.run("sh", "-c", f"mkdir /d/sub; echo x > /d/sub/f; ln -s {scratch} /d/out", host=host(binds=("vol:/d",)))
+    part = host(mounts=(Mount(type="volume", source="vol", target="/d", volume_options=VolumeOptions(subpath="sub")),))
+    assert bench.run("ls", "/d", host=part)[1] == b"f\n"
+    out = host(mounts=(Mount(type="volume", source="vol", target="/d", volume_options=VolumeOptions(subpath="out")),))
+    with pytest.raises(InvalidArgument, match="no such file or directory"):
+        bench.run("ls", "/d", host=out)
+
+
+def test_a_volume_made_by_a_mount_has_its_labels_and_options(bench: Workbench) -> None:
+    driver = DriverConfig(options={"type": "tmpfs", "device": "tmpfs", "o": "size=1m"})
+    options = VolumeOptions(labels={"l": "1"}, driver_config=driver)
+    wanted = host(mounts=(Mount(type="volume", source="made", target="/d", volume_options=options),))
+    assert b"size=1024k" in bench.run("grep", " /d ", "/proc/mounts", host=wanted)[1]
+    assert bench.engine.volumes.inspect("made")["Labels"] == {"l": "1"}

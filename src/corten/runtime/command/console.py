@@ -90,6 +90,7 @@ def _raw(fd: int) -> list[Any]:
     settings = list(termios.tcgetattr(fd))
     for index, bits in (
         (0, termios.BRKINT | termios.ICRNL | termios.INPCK | termios.ISTRIP | termios.IXON),
+        (1, termios.OPOST),
         (3, termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG),
     ):
         settings[index] = settings[index] & ~bits

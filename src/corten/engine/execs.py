@@ -173,9 +173,10 @@ class Execs:
         config = ExecConfig(cmd=config.cmd, user=config.user, attach_stdout=True, attach_stderr=True)
         instance = self.find(self.create(container.id, config))
         ours, theirs = socket.socketpair()
-        with ours, theirs:
+        with ours:
             instance.started = True
-            self._launch(instance, ExecStart(), theirs.detach(), b"")
+            with theirs:  # the monitor has its own copy: when that is closed, the output has ended
+                self._launch(instance, ExecStart(), theirs.fileno(), b"")
             output = Collected(ours, most)
             try:
                 code = instance.ended.result(timeout)

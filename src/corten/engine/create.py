@@ -49,6 +49,8 @@ def create(
     if config.network_disabled:
         host = replace(host, network_mode="none")
     host = validation.settled(host, cgroup_private=services.settings.cgroup_v2)
+    if config.network_disabled:
+        host = replace(host, network_mode="none")
     warnings = validation.check(config, host, services.settings.limits)
     points = mountspec.requested(config, host, inherited(services, host))
     identity = ContainerId(secrets.token_hex(32))

@@ -7,6 +7,7 @@ the rows of tests/claims.toml point here by the field's name.
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -39,6 +40,20 @@ def cgroup(v1: str, v2: str, seen_v1: str, seen_v2: str, **request: Any) -> Effe
     """A limit, read from the control group that the container itself sees."""
     command = f"cat /sys/fs/cgroup/{v2 if UNIFIED else v1}"
     return host(command, seen_v2 if UNIFIED else seen_v1, **request)
+
+
+def mount(command: str, seen: str, **entry: Any) -> Effect:
+    """One entry of HostConfig.Mounts, at /m."""
+    return host(command, seen, Mounts=[{"Target": "/m", **entry}])
+
+
+def throttled(v1: str, v2: str, **limit: int) -> Effect:
+    """A limit of one block device, whichever the machine has."""
+    ((name, rate),) = limit.items()
+    device = next((path for path in sorted(Path("/dev").iterdir()) if path.is_block_device()), Path("/dev/null"))
+    numbers = f"{os.major(device.stat().st_rdev)}:{os.minor(device.stat().st_rdev)}"
+    request = {name: [{"Path": str(device), "Rate": rate}]}
+    return cgroup(f"blkio/blkio.throttle.{v1}_device", "io.max", f"{numbers} {rate}", f".*{v2}={rate}.*", **request)
 
 
 def own_namespace(kind: str) -> str:
@@ -134,12 +149,12 @@ EFFECTS: dict[str, Effect] = {
         "(?s).*Read-only file system.*share",
         Mounts=[{"Type": "bind", "Source": "/usr", "Target": "/m", "ReadOnly": True}],
     ),
-    "HostConfig.Mounts.TmpfsOptions": host(
+    "TmpfsOptions": host(
         "grep ' /m ' /proc/mounts; stat -c %a /m",
         "(?s).*size=1024k.*700",
         Mounts=[{"Type": "tmpfs", "Target": "/m", "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o700}}],
     ),
-    "HostConfig.Mounts.VolumeOptions": host(
+    "VolumeOptions.NoCopy": host(
         "ls /m | wc -l",
         "0",
         Mounts=[
@@ -147,7 +162,7 @@ EFFECTS: dict[str, Effect] = {
             {"Type": "tmpfs", "Target": "/m"},
         ],
     ),
-    "HostConfig.Mounts.BindOptions": host(
+    "BindOptions.CreateMountpoint": host(
         "cat /made-for-me/../proc/mounts | grep -c made-for-me",
         "1",
         Mounts=[
@@ -159,12 +174,45 @@ EFFECTS: dict[str, Effect] = {
             }
         ],
     ),
+    "HostConfig.BlkioDeviceReadBps": throttled("read_bps", "rbps", BlkioDeviceReadBps=5 << 20),
+    "HostConfig.BlkioDeviceWriteBps": throttled("write_bps", "wbps", BlkioDeviceWriteBps=5 << 20),
+    "HostConfig.BlkioDeviceReadIOps": throttled("read_iops", "riops", BlkioDeviceReadIOps=100),
+    "HostConfig.BlkioDeviceWriteIOps": throttled("write_iops", "wiops", BlkioDeviceWriteIOps=100),
+    **(
+        {}
+        if UNIFIED  # neither exists in cgroup v2
+        else {
+            "HostConfig.MemorySwappiness": cgroup("memory/memory.swappiness", "", "10", "", MemorySwappiness=10),
+            "HostConfig.OomKillDisable": cgroup(
+                "memory/memory.oom_control", "", "(?s)oom_kill_disable 1.*", "", OomKillDisable=True, Memory=64 << 20
+            ),
+        }
+    ),
+    "HostConfig.UsernsMode": host("cat /proc/self/uid_map", r"0\s+0\s+\d+", UsernsMode="host"),
+    "HostConfig.Runtime": host("echo runs", "runs", Runtime="runc"),
+    "Mount.Consistency": mount("ls -d /m/share", "/m/share", Type="bind", Source="/usr", Consistency="cached"),
+    "BindOptions.Propagation": mount(
+        "grep -c ' /m .*shared:' /proc/self/mountinfo",
+        "0",
+        Type="bind",
+        Source="/usr",
+        BindOptions={"Propagation": "private"},
+    ),
+    "BindOptions.NonRecursive": mount(
+        "grep -c ' /m' /proc/mounts", "1", Type="bind", Source="/dev", BindOptions={"NonRecursive": True}
+    ),
+    "VolumeOptions.DriverConfig": mount(
+        "grep -c '^tmpfs /m ' /proc/mounts",
+        "1",
+        Type="volume",
+        VolumeOptions={"DriverConfig": {"Name": "local", "Options": {"type": "tmpfs", "device": "tmpfs"}}},
+    ),
 }
 
 
 newer = pytest.mark.skipif(bool(OTHER_HOST), reason="newer than the other engine")
 if OTHER_HOST:  # Docker 20.10 knows no CreateMountpoint, and no machine whose root lacks a capability
-    del EFFECTS["HostConfig.Mounts.BindOptions"], EFFECTS["HostConfig.Privileged"]
+    del EFFECTS["BindOptions.CreateMountpoint"], EFFECTS["HostConfig.Privileged"]
 
 
 @pytest.fixture(scope="module")
@@ -356,3 +404,75 @@ def test_endpoint_settings_choose_address_names_and_mac(client: Client) -> None:
     for row in client.containers.list(all=True):
         client.containers.get(row["Id"]).remove(force=True)
     client.networks.remove(network)
+
+
+@newer
+def test_a_network_has_its_range_gateway_labels_and_no_way_out_when_internal(client: Client) -> None:
+    ipam = {"Config": [{"Subnet": "10.78.0.0/24", "IPRange": "10.78.0.128/25", "Gateway": "10.78.0.254"}]}
+    network = client.networks.create({"Name": "ranged", "IPAM": ipam, "Internal": True, "Labels": {"a": "b"}})
+    container = client.containers.run(
+        {"Image": IMAGE, "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": "ranged"}}
+    )
+    found = container.inspect()["NetworkSettings"]["Networks"]["ranged"]
+    assert 128 <= int(found["IPAddress"].split(".")[-1]) <= 255
+    shown = client.networks.get("ranged")
+    assert (shown["IPAM"]["Config"][0]["Gateway"], shown["Internal"], shown["Labels"]) == (
+        "10.78.0.254",
+        True,
+        {"a": "b"},
+    )
+    routes = container.exec({"Cmd": ["sh", "-c", "ip route | grep -c default"], "AttachStdout": True}).run()
+    assert routes == (b"0\n", 1)
+    container.remove(force=True)
+    client.networks.remove(network)
+
+
+def test_a_volume_keeps_its_name_driver_options_and_labels(client: Client) -> None:
+    options = {"type": "tmpfs", "device": "tmpfs"}
+    made = client.volumes.create({"Name": "kept", "Driver": "local", "DriverOpts": options, "Labels": {"a": "b"}})
+    assert (made["Name"], made["Driver"], made["Options"], made["Labels"]) == ("kept", "local", options, {"a": "b"})
+    client.volumes.remove("kept")
+    with pytest.raises(EngineError, match="plugin"):
+        client.volumes.create({"Name": "other", "Driver": "no-such-driver"})
+
+
+def test_exec_fields_have_their_effect(client: Client) -> None:
+    container = client.containers.run({"Image": IMAGE, "Cmd": ["sleep", "1000"]})
+    asked = {"AttachStdout": True, "AttachStderr": True}
+    bits = "echo $((0x$(grep CapEff /proc/self/status | cut -f2) >> 21 & 1))"
+    for request, command, seen in (
+        ({"User": "postgres"}, "id -un", b"postgres"),
+        ({"Env": ["A=b"]}, "echo $A", b"b"),
+        ({"WorkingDir": "/srv"}, "pwd", b"/srv"),
+        ({"Privileged": True}, bits, b"1"),
+        ({"Privileged": False}, bits, b"0"),
+        ({"Tty": True, "ConsoleSize": [22, 66]}, "stty size", b"22 66"),
+    ):
+        out, code = container.exec({**asked, **request, "Cmd": ["sh", "-c", command]}).run()
+        assert (out.strip(), code) == (seen, 0), request
+
+
+def test_one_stream_alone_is_attached(client: Client) -> None:
+    container = client.containers.run({"Image": IMAGE, "Cmd": ["sleep", "1000"]})
+    both = ["sh", "-c", "echo out; echo err >&2"]
+    assert container.exec({"AttachStdout": True, "Cmd": both}).run() == (b"out\n", 0)
+    assert container.exec({"AttachStderr": True, "Cmd": both}).run() == (b"err\n", 0)
+
+
+def test_update_changes_a_running_containers_limits(client: Client) -> None:
+    container = client.containers.run({"Image": IMAGE, "Cmd": ["sleep", "1000"], "HostConfig": {"Memory": 64 << 20}})
+    limits: dict[str, Any] = {
+        "Memory": 96 << 20, "MemorySwap": 96 << 20, "MemoryReservation": 32 << 20, "CpuShares": 512,
+        "CpuPeriod": 50_000,
+        "CpuQuota": 25_000, "CpusetCpus": "0", "CpusetMems": "0", "PidsLimit": 44,
+    }  # fmt: skip
+    container.update(limits)
+    kept = container.inspect()["HostConfig"]
+    assert {name: kept[name] for name in limits} == limits
+    files = ("pids.max", "cpu.max") if UNIFIED else ("pids/pids.max", "cpu/cpu.cfs_quota_us")
+    told = container.exec(
+        {"AttachStdout": True, "Cmd": ["sh", "-c", f"cd /sys/fs/cgroup; cat {' '.join(files)}"]}
+    ).run()
+    assert told[0].split()[:2] == [b"44", b"25000"]
+    container.update({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}})
+    assert container.inspect()["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 2}

@@ -13,7 +13,7 @@ from corten.engine.record import Container
 from corten.engine.requests import IpamCreate, IpamSubnet, NetworkCreate
 from corten.engine.services import Services, commit
 from corten.model.container import EndpointSettings
-from corten.model.errors import Conflict, PermissionDenied, Unimplemented
+from corten.model.errors import Conflict, NotFound, PermissionDenied, Unimplemented
 from corten.network import Ipam, NetworkSpec
 from corten.wire.filters import NONE, Filters
 
@@ -31,7 +31,9 @@ class Networks:
         return {"Id": network.id, "Warning": ""}
 
     def inspect(self, ref: str, *, verbose: bool = False, scope: str = "") -> dict[str, Any]:
-        del verbose, scope  # both are about swarm networks, of which there are none
+        del verbose  # shows the tasks of swarm networks, of which there are none
+        if scope not in ("", "local"):
+            raise NotFound(f"network {ref} not found")
         return self._services.networks.inspect(ref)
 
     def remove(self, ref: str) -> None:

@@ -53,7 +53,10 @@ def top(services: Services, reference: str, arguments: str = "") -> dict[str, An
     found = [process for pid in sorted(container.task.pids()) if (process := look(pid)) is not None]
     with container.lock:
         commit(services, container, events=[event(container, "top")])
-    return {"Titles": list(titles), "Processes": [row(process, titles) for process in found]}
+    return {
+        "Titles": [HEADINGS.get(title, title) for title in titles],
+        "Processes": [row(process, titles) for process in found],
+    }
 
 
 def columns(arguments: str) -> tuple[str, ...]:
@@ -195,4 +198,6 @@ CELLS: dict[str, Callable[[Process], str]] = {
     "ARGS": lambda p: p.command,
 }
 ALIASES = {"pcpu": "%CPU", "pmem": "%MEM", "vsize": "VSZ", "rssize": "RSS", "state": "S", "cputime": "TIME"}
+# What ps writes above these columns.
+HEADINGS = {"COMM": "COMMAND", "ARGS": "COMMAND"}
 ALIASES |= {"uname": "USER", "euser": "USER", "ruser": "USER", "euid": "UID", "ruid": "UID", "start_time": "STIME"}

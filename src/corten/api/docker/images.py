@@ -45,6 +45,10 @@ class TagQuery(msgspec.Struct, frozen=True):
     tag: str = ""
 
 
+class PushQuery(msgspec.Struct, frozen=True):
+    tag: str = ""
+
+
 class RemoveQuery(msgspec.Struct, frozen=True):
     force: bool = False
     noprune: bool = False
@@ -146,7 +150,7 @@ def create(call: Call[CreateQuery, None]) -> Answer:
     return Pieces(_encoded(iter([{"status": made}])), "application/json")
 
 
-def push(call: Call[TagQuery, None]) -> Answer:
+def push(call: Call[PushQuery, None]) -> Answer:
     messages = call.engine.registries.push(call.path["name"], call.query.tag, lent_credentials(call), call.cancel)
     return Pieces(_encoded(messages), "application/json", failure=_failure)
 
@@ -200,7 +204,7 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     Route("GET", "/images/{name:path}/json", inspect),
     Route("GET", "/images/{name:path}/history", history),
     Route("GET", "/images/{name:path}/get", save_one, Lane.IMAGE),
-    Route("POST", "/images/{name:path}/push", push, Lane.IMAGE, TagQuery),
+    Route("POST", "/images/{name:path}/push", push, Lane.IMAGE, PushQuery),
     Route("POST", "/images/{name:path}/tag", tag, Lane.CHANGE, TagQuery),
     Route("DELETE", "/images/{name:path}", remove, Lane.CHANGE, RemoveQuery),
     Route("POST", "/commit", commit, Lane.IMAGE, CommitQuery, ContainerConfig, body_may_be_empty=True),

@@ -5,6 +5,7 @@ Each family is one function; a new table is one more line in FAMILIES.
 
 from collections.abc import Callable
 
+from corten.cli import index
 from corten.network import options
 from corten.plan.catalog import OPERATIONS
 from corten.runtime import validation
@@ -29,7 +30,12 @@ def runtime() -> Sections:
     return {"spec": set(validation.paths())}
 
 
-FAMILIES: dict[str, Callable[[], Sections]] = {"plan": plan, "network": network, "runtime": runtime}
+def cli() -> Sections:
+    """The flags of each command; a command is named by the path that its documentation prefers."""
+    return {command.paths[0]: {flag.name for flag in command.flags} for command in index.commands() if command.flags}
+
+
+FAMILIES: dict[str, Callable[[], Sections]] = {"cli": cli, "plan": plan, "network": network, "runtime": runtime}
 
 
 def declared() -> dict[tuple[str, str], set[str]]:

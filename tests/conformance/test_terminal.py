@@ -333,3 +333,40 @@ def test_files_go_in_and_out(command: list[str], engine: Dockerd, name: str, tmp
     assert (out / "file").read_text() == "A"
     assert (out / "new/again/link").is_symlink()
     assert not (out / "opt/tree").exists()
+
+
+def test_attach_passes_signals_on_unless_told_not_to(command: list[str], engine: Dockerd, name: str) -> None:
+    script = "trap 'echo got INT; exit 9' INT; while :; do echo tick; sleep 0.05; done"
+    subprocess.run(
+        [*engine.cli, "run", "-d", "--name", name, "busybox", "sh", "-c", script], check=True, capture_output=True
+    )
+    process = subprocess.Popen([*command, "attach", "--no-stdin", name], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"tick\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.read().endswith(b"got INT\n")
+    assert process.wait(PATIENCE) == 9
+
+
+def test_attach_without_sig_proxy_ends_alone(engine: Dockerd, name: str) -> None:
+    script = "while :; do echo tick; sleep 0.05; done"
+    subprocess.run(
+        [*engine.cli, "run", "-d", "--name", name, "busybox", "sh", "-c", script], check=True, capture_output=True
+    )
+    words = [OURS, "-H", f"unix://{engine.socket}", "attach", "--no-stdin", "--sig-proxy=false", name]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"tick\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) != 0
+    assert status_of(engine, name) == "running 0"
+
+
+def test_a_copy_says_how_much_on_a_terminal_unless_told_not_to(command: list[str], engine: Dockerd, name: str) -> None:
+    subprocess.run([*engine.cli, "create", "--name", name, "busybox", "true"], check=True, capture_output=True)
+    told = Keyboard([*command, "cp", "/etc/hostname", f"{name}:/tmp/h"])
+    assert told.end() == 0
+    assert b"Successfully copied 2.05kB to " in told.seen
+    quiet = Keyboard([*command, "cp", "-q", "/etc/hostname", f"{name}:/tmp/h"])
+    assert quiet.end() == 0
+    assert quiet.seen.strip() == b""

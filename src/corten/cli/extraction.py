@@ -40,10 +40,10 @@ class _Reader:
                 break
             parts.append(chunk)
             length += len(chunk)
+            self.count += len(chunk)
         data = b"".join(parts)
         size = len(data) if size < 0 else size
         self._held = data[size:]
-        self.count += len(data[:size])
         return data[:size]
 
 

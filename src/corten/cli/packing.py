@@ -32,13 +32,13 @@ class Packing:
         for piece in self._pieces():
             self.count += len(piece)
             yield piece
-        yield b"\0" * 1024
 
     def _pieces(self) -> Iterator[bytes]:
         if self._name:
             yield from self._entry(self._path, self._name)
         if os.path.isdir(self._path) and not os.path.islink(self._path):
             yield from self._below(self._path, self._name, "")
+        yield bytes(1024)
 
     def _below(self, directory: str, name: str, relative: str) -> Iterator[bytes]:
         for child in sorted(os.listdir(directory)):

@@ -51,6 +51,6 @@ def normal(names: Iterable[str]) -> tuple[str, ...]:
         if full == "CAP_ALL":
             full = "ALL"
         if full != "ALL" and full not in ALL:
-            raise InvalidArgument(f'invalid capability: "{name}"', hint="capabilities(7) lists the names")
+            raise InvalidArgument(f'invalid capability: "{full}"', hint="capabilities(7) lists the names")
         result[full] = None
     return tuple(result)

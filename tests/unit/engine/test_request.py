@@ -84,7 +84,7 @@ def test_impossible_configurations_are_refused(config: ContainerConfig, message:
         (HostConfig(pid_mode="container:"), "invalid container format container:<name|id>"),
         (HostConfig(shm_size=-1), "SHM size can not be less than 0"),
         (HostConfig(oom_score_adj=1001), r"range for oom score adj is \[-1000, 1000\]"),
-        (HostConfig(cap_add=("NOPE",)), 'invalid capability: "NOPE"'),
+        (HostConfig(cap_add=("NOPE",)), 'invalid capability: "CAP_NOPE"'),
         (HostConfig(port_bindings={"80/tcp": (PortBinding("", "x"),)}), 'invalid port specification: "x"'),
         (HostConfig(extra_hosts=("x",)), 'bad format for add-host: "x"'),
         (HostConfig(runtime="nope"), "unknown or invalid runtime name: nope"),

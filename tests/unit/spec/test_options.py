@@ -60,7 +60,7 @@ def test_capabilities_are_added_and_dropped_as_docker_does(
 
 
 def test_an_unknown_capability_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match='invalid capability: "NOPE"'):
+    with pytest.raises(InvalidArgument, match='invalid capability: "CAP_NOPE"'):
         capabilities.chosen(("NOPE",), (), privileged=False)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Part = dict[str, Any]
 
-__all__ = ["create_body", "file_variables", "restart_policy"]
+__all__ = ["create_body", "file_variables", "refuse_foreign", "restart_policy"]
 
 _WINDOWS_ONLY = ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")
 
@@ -54,6 +54,16 @@ def create_body(options: Options, image: str, command: list[str]) -> Part:
     }
 
 
+def refuse_foreign(options: Options) -> None:
+    """Fault for a flag that only another system's engine knows, or that this one will not take."""
+    for name in _WINDOWS_ONLY:
+        if options.given(name):
+            systems = "a Docker daemon running on windows, but the Docker daemon is running on linux"
+            raise Fault(f'"--{name}" is only supported on {systems}')
+    if options.on("use-api-socket"):
+        raise Unimplemented("--use-api-socket is not built", hint="mount the engine's socket with --volume")
+
+
 def _check(options: Options) -> None:
     """What contradicts itself, and what this engine will never do."""
     if options.text("pull") not in ("always", "missing", "never", ""):
@@ -64,13 +74,6 @@ def _check(options: Options) -> None:
         raise Fault(f"invalid value: {swappiness}. Valid memory swappiness range is 0-100")
     for name in ("pid", "uts", "userns", "cgroupns"):
         _check_namespace(name, options.text(name))
-    for name in _WINDOWS_ONLY:
-        if options.given(name):
-            raise Fault(
-                f'"--{name}" is only supported on a Docker daemon running on windows, but this engine runs on linux'
-            )
-    if options.on("use-api-socket"):
-        raise Unimplemented("--use-api-socket is not built", hint="mount the engine's socket with --volume")
 
 
 def _check_namespace(name: str, mode: str) -> None:

@@ -6,7 +6,7 @@ to wait, *then* start; a container that ends at once loses neither its output no
 
 from __future__ import annotations
 
-from corten.cli.container.config import create_body
+from corten.cli.container.config import create_body, refuse_foreign
 from corten.cli.container.foreground import (
     Foreground,
     exit_status,
@@ -35,6 +35,7 @@ ROOTFS = "corten.rootfs"
 
 
 def _create(session: Session, options: Options, words: list[str]) -> int:
+    refuse_foreign(options)
     try:
         body = create_body(options, words[0], words[1:])
     except Fault as fault:
@@ -115,6 +116,7 @@ def _fetch(session: Session, options: Options, image: str) -> None:
 
 
 def _run(session: Session, options: Options, words: list[str]) -> int:
+    refuse_foreign(options)
     rootfs = options.text("rootfs")
     try:
         body = create_body(options, "", words) if rootfs else create_body(options, words[0], words[1:])
@@ -125,6 +127,7 @@ def _run(session: Session, options: Options, words: list[str]) -> int:
     _settle_streams(session, options, body)
     if options.given("explain"):
         session.explain()
+        body["HostConfig"]["AutoRemove"] = options.on("rm") and options.on("detach")
     try:
         status = _begin(session, options, body)
     except EngineError as error:
@@ -139,10 +142,7 @@ def _begin(session: Session, options: Options, body: dict[str, Any]) -> int:
         return _live(session, options, body, container)
     session.say(container)
     session.post(f"/containers/{container}/start").done()
-    if options.given("explain"):
-        from corten.cli.story import fetch, show
-
-        show(session, fetch(session, container), _phases(options))
+    _tell(session, options, container)
     return 0
 
 
@@ -158,12 +158,6 @@ def _absolute_root(text: str) -> str:
     return abspath(directory) + (":O" if mark else "")
 
 
-def _phases(options: Options) -> list[str]:
-    """The phases of the story that were asked for; none means all."""
-    phases = options.texts("explain")
-    return [] if "all" in phases else phases
-
-
 def _settle_streams(session: Session, options: Options, body: dict[str, Any]) -> None:
     """`-d` lets go of every stream; a terminal needs one on our side."""
     if not options.on("detach"):
@@ -177,7 +171,8 @@ def _settle_streams(session: Session, options: Options, body: dict[str, Any]) ->
 
 def _live(session: Session, options: Options, body: dict[str, Any], container: str) -> int:
     """Attach, wait, start, pump; the container's exit status."""
-    keys, removed, tty, stdin = options.text("detach-keys"), options.on("rm"), body["Tty"], body["AttachStdin"]
+    keys, tty, stdin = options.text("detach-keys"), body["Tty"], body["AttachStdin"]
+    removed = body["HostConfig"]["AutoRemove"]
     path = f"/containers/{container}"
     stream = session.hijack(f"{path}/attach", attach_query(body, keys))
     with Foreground(session, path, stdin=stdin, tty=tty, passes_on=options.on("sig-proxy")) as foreground:
@@ -188,18 +183,26 @@ def _live(session: Session, options: Options, body: dict[str, Any], container: s
             if removed:
                 ending.read()  # the engine is still removing it; when we return it is gone
             raise
-        if options.given("explain"):
-            from corten.cli.story import fetch
-
-            story = fetch(session, container)  # before the container can be gone
         attachment = foreground.pump(
             stream, output=body["AttachStdout"] or body["AttachStderr"], keys=keys, ending=ending
         )
-    if options.given("explain"):
-        from corten.cli.story import show
+    if attachment.detached:
+        return 0
+    status = exit_status(ending)
+    _tell(session, options, container)
+    return status
 
-        show(session, story, _phases(options))
-    return 0 if attachment.detached else exit_status(ending)
+
+def _tell(session: Session, options: Options, container: str) -> None:
+    """The story of the run, if it was asked for; only then is a container of --rm removed, and by us."""
+    if not options.given("explain"):
+        return
+    from corten.cli.story import fetch, show
+
+    phases = options.texts("explain")
+    show(session, fetch(session, container), [] if "all" in phases else phases)
+    if options.on("rm") and not options.on("detach"):
+        session.delete(f"/containers/{container}", {"v": "1", "force": "1"}).done()
 
 
 def attach_query(body: dict[str, Any], keys: str) -> dict[str, str | None]:

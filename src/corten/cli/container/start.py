@@ -50,8 +50,7 @@ def _start_attached(session: Session, options: Options, name: str) -> int:
     stdin = options.on("interactive") and config["OpenStdin"]
     wanted = {"AttachStdin": stdin, "AttachStdout": True, "AttachStderr": True}
     stream = session.hijack(f"{path}/attach", attach_query(wanted, keys))
-    passes_on = options.on("sig-proxy")
-    with Foreground(session, path, stdin=stdin, tty=config["Tty"], passes_on=passes_on) as foreground:
+    with Foreground(session, path, stdin=stdin, tty=config["Tty"], passes_on=True) as foreground:
         removed = known["HostConfig"].get("AutoRemove")
         ending = request_wait(session, container, "removed" if removed else "next-exit")
         session.post(f"{path}/start").done()
@@ -75,7 +74,6 @@ START = Command(
         text("checkpoint-dir", "", "Directory with checkpoints", hidden=True),
         _DETACH_KEYS,
         switch("interactive", "i", "Send it our stdin"),
-        switch("sig-proxy", "", "Pass the signals we get on to the container", default=True, hidden=True),
     ),
 )
 

@@ -44,10 +44,14 @@ _SWITCHES = {"no-cache": "nocache", "pull": "pull", "force-rm": "forcerm", "quie
 def _run(session: Session, options: Options, words: list[str]) -> int:
     for name in options.texts("tag"):
         check_name(name, f'invalid argument "{name}" for "-t, --tag" flag: ')
+    if options.on("squash"):
+        raise Fault('"--squash" is only supported on a Docker daemon with experimental features enabled')
     query, body = _query(options), _Context(words[0], options.text("file"))
     headers = {"Content-Type": "application/x-tar", **_logins()}
     query.update(body.query)
     chunks = body.chunks() if body.chunks is not None else None
+    if chunks is not None and options.on("compress"):
+        chunks = _compressed(chunks)
     answer = session.engine.request("POST", "/build", query=query, body=chunks, headers=headers).check()
     quiet = options.on("quiet")
     found = show_progress(answer, quiet=quiet)
@@ -60,6 +64,15 @@ def _run(session: Session, options: Options, words: list[str]) -> int:
     if quiet and image:
         session.say(image)
     return 0
+
+
+def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    import zlib
+
+    packer = zlib.compressobj(wbits=31)
+    for chunk in chunks:
+        yield packer.compress(chunk)
+    yield packer.flush()
 
 
 def _logins() -> dict[str, str]:

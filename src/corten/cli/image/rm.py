@@ -5,6 +5,7 @@ from __future__ import annotations
 from corten.cli.container.lifecycle import FILTER, FORCE, print_pruned
 from corten.cli.flags import switch, texts
 from corten.cli.human import size
+from corten.cli.image.ls import platform_object
 from corten.cli.image.names import check_name, split_reference
 from corten.cli.session import report
 from corten.cli.table import MANY, Command, Fault
@@ -32,7 +33,7 @@ def _rm(session: Session, options: Options, names: list[str]) -> int:
     query = {
         "force": "1" if options.on("force") else None,
         "noprune": "1" if options.on("no-prune") else None,
-        "platforms": options.texts("platform") or None,
+        "platforms": [found for item in options.texts("platform") if (found := platform_object(item))] or None,
     }
     failures: list[str] = []
     harmless = True

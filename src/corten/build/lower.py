@@ -63,6 +63,15 @@ class Step:
     vertex: Vertex | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One instruction as people follow it: its stage's number, its text, and the vertices that it made."""
+
+    stage: int
+    text: str
+    vertices: tuple[Vertex, ...]
+
+
 @dataclass
 class State:
     """A stage while it is folded."""
@@ -74,6 +83,7 @@ class State:
     arguments: dict[str, str] = field(default_factory=dict)
     hidden: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    author: str = ""
 
     @property
     def env(self) -> dict[str, str]:
@@ -100,13 +110,18 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """The build: the target's files, its `config` object, its history on top of the base, and what to warn of."""
+    """The build: the target's files, its `config` object, its history on top of the base, and what to warn of.
+
+    `script` has every instruction of every stage that is needed, in the order of the file.
+    """
 
     vertex: Vertex
     config: dict[str, object]
     base: Base | None
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
+    script: tuple[Line, ...] = ()
+    author: str = ""
 
 
 def lower(file: Dockerfile, options: Options, resolve: Resolve) -> Lowered:
@@ -124,6 +139,8 @@ class Lowering:
         self.done: dict[int, State] = {}
         self.declared: set[str] = set()
         self.warnings: list[str] = []
+        self.script: list[Line] = []
+        self.made: list[Vertex] = []
         self.globals = self.global_arguments()
 
     def run(self) -> Lowered:
@@ -137,7 +154,9 @@ class Lowering:
         unused = sorted(self.options.build_args.keys() - self.declared - PROXY_NAMES)
         if unused:
             self.warnings.append(f"[Warning] One or more build-args {unused} were not consumed")
-        return Lowered(state.vertex, state.config, state.base, tuple(state.steps), tuple(self.warnings))
+        script = tuple(sorted(self.script, key=lambda line: line.stage))
+        steps, warnings = tuple(state.steps), tuple(self.warnings)
+        return Lowered(state.vertex, state.config, state.base, steps, warnings, script, state.author)
 
     def global_arguments(self) -> dict[str, str]:
         platform = self.options.platform
@@ -173,10 +192,17 @@ class Lowering:
             triggers = state.config.pop("OnBuild", None) or []
             assert isinstance(triggers, list)
             body = [*(self.trigger(text, stage) for text in triggers), *stage.body]
+            self.script.append(Line(stage.number, stage.begin.text, (state.vertex,)))
             for number, one in enumerate(body, 1):
-                APPLY[type(one)](self, state, one, f"[{stage.name} {number}/{len(body)}] {one.text}")
+                self.apply(state, one, stage, f"[{stage.name} {number}/{len(body)}] {one.text}")
             self.done[stage.number] = state
         return self.done[stage.number]
+
+    def apply(self, state: State, one: nouns.Instruction, stage: Stage, name: str) -> None:
+        outer, self.made = self.made, []
+        APPLY[type(one)](self, state, one, name)
+        self.script.append(Line(stage.number, one.text, tuple(self.made)))
+        self.made = outer
 
     def trigger(self, text: str, stage: Stage) -> nouns.Instruction:
         try:
@@ -195,9 +221,10 @@ class Lowering:
         earlier = self.file.stage(name)
         if earlier and earlier.number < stage.number and not name.isdigit():
             parent = self.stage(earlier)
-            return State(parent.vertex, copy_config(parent.config), parent.base, steps=list(parent.steps))
+            config = copy_config(parent.config)
+            return State(parent.vertex, config, parent.base, steps=list(parent.steps), author=parent.author)
         if name == "scratch":
-            config: dict[str, object] = {"Env": [f"PATH={DEFAULT_PATH}"], "WorkingDir": "/"}
+            config = {"Env": [f"PATH={DEFAULT_PATH}"], "WorkingDir": "/"}
             return State(Vertex(graph.Scratch()), config, None)
         return self.from_image(name, begin)
 
@@ -230,6 +257,7 @@ class Lowering:
     ) -> Vertex:
         vertex = Vertex(op, inputs, name, one.at, self.options.no_cache)
         state.vertex = vertex
+        self.made.append(vertex)
         return vertex
 
     def note(self, state: State, text: str, vertex: Vertex | None = None) -> None:
@@ -443,6 +471,7 @@ class Lowering:
         self.note(state, f"STOPSIGNAL {state.config['StopSignal']}")
 
     def maintainer(self, state: State, one: nouns.Maintainer, _: str) -> None:
+        state.author = one.name
         self.warnings.append(f"line {one.at.first}: MAINTAINER is deprecated; use a label instead")
         self.note(state, f"MAINTAINER {one.name}")
 

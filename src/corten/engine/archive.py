@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from corten.engine import packing, rootfs, unpacking
+from corten.engine import packing, rootfs
 from corten.engine.moment import exact
 from corten.engine.record import Container
 from corten.engine.services import Services, commit, event
 from corten.kernel import rooted
+from corten.layers import unpacking
 from corten.layers.compression import Readable
 from corten.model.cancel import Cancel
 from corten.model.errors import InvalidArgument, NotFound, PermissionDenied

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from corten.content import Store
 from corten.engine import restore
+from corten.engine.building import Builder
 from corten.engine.catalog import Catalog
 from corten.engine.containers import Containers
 from corten.engine.ending import Exits
@@ -73,15 +74,17 @@ class Engine:
         self.registries = RegistryUses(self._services, registries)
         self.networks = NetworkUses(self._services)
         self.volumes = self._services.volumes
-        self.system = System(self._services)
+        self.system = System(self._services, lambda: self.builder)
         self.events = Events(self._services)
         self.settings = settings
+        self.builder: Builder | None = None  # beside the engine, not above it: the composer puts it here
         restore.load(self._services)
         restore.restore(self._services, booted=remember_boot(settings.data))
 
     def running(self) -> int:
-        """How many containers are up, or will be: while there is one, the engine has work."""
-        return sum(container.state.is_up for container in self._services.catalog)
+        """How many containers are up, or will be, and builds go on: while there is one, the engine has work."""
+        building = self.builder.running() if self.builder else 0
+        return building + sum(container.state.is_up for container in self._services.catalog)
 
     def close(self) -> None:
         """Let everything go; containers run on, and the next engine adopts them."""

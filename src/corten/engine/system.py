@@ -3,10 +3,12 @@
 import os
 import platform
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import corten
-from corten.engine import images, listing
+from corten.engine import building, images, listing
+from corten.engine.building import Builder
 from corten.engine.moment import rfc3339
 from corten.engine.services import Services, now
 from corten.engine.stats import host_memory
@@ -20,8 +22,9 @@ POOLS = (("172.17.0.0/12", 16), ("192.168.0.0/16", 20))
 class System:
     """The engine as a whole."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, builder: Callable[[], Builder | None] = lambda: None) -> None:
         self._services = services
+        self._builder = builder
 
     def info(self) -> dict[str, Any]:
         """Docker's SystemInfo. What this engine does not have (swarm, plugins) is shown as absent."""
@@ -114,7 +117,8 @@ class System:
         if "volume" in wanted:
             shown["Volumes"] = [self._volume(volume.name) for volume in self._services.volumes.all()]
         if "build-cache" in wanted:
-            shown |= {"BuildCache": [], "BuilderSize": 0}
+            cached = building.records(self._builder())
+            shown |= {"BuildCache": cached, "BuilderSize": sum(record["Size"] for record in cached)}
         return shown
 
     def _volume(self, name: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from corten.model.platform import Platform
 from corten.model.reference import Reference
 from corten.wire import tar
 
-__all__ = ["Authored", "commit", "import_"]
+__all__ = ["Authored", "commit", "import_", "write_layer"]
 
 PIECE = 1 << 20
 
@@ -64,7 +64,7 @@ def commit(
         changes = stores.snapshots.changes(snapshot)
         with ExitStack() as stack:
             root_fd, *lower_fds = [opened(stack, path) for path in (changes.path, *changes.lowers)]
-            layer = _write_layer(stores, layers.diff(root_fd, lower_fds, changes.form, hidden=hidden), lease)
+            layer = write_layer(stores, layers.diff(root_fd, lower_fds, changes.form, hidden=hidden), lease)
         config = _configured(base, run, about, layer, stores.platform)
         below = list(base.manifest.value.layers) if base else []
         manifest = Manifest(config.descriptor(), [*below, layer] if layer else below)
@@ -84,7 +84,7 @@ def import_(
     with leases.hold(stores.db, "import") as lease:
         tar_stream = source.of_stream(stream)
         try:
-            layer = _write_layer(stores, _whole(tar_stream), lease)
+            layer = write_layer(stores, _whole(tar_stream), lease)
         finally:
             tar_stream.close()
         if layer is None:
@@ -99,7 +99,7 @@ def _whole(stream: source.StreamSource) -> Iterable[bytes | memoryview]:
         yield piece
 
 
-def _write_layer(stores: Stores, pieces: Iterable[bytes | memoryview], lease: Lease) -> Descriptor | None:
+def write_layer(stores: Stores, pieces: Iterable[bytes | memoryview], lease: Lease) -> Descriptor | None:
     """Store the tar; None when it holds nothing."""
     with stores.content.ingest(f"layer {secrets.token_hex(8)}", resumable=False) as writer:
         try:

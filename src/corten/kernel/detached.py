@@ -13,8 +13,10 @@ from collections.abc import Sequence
 
 from corten.kernel.rooted import libc
 
-__all__ = ["bind", "mount", "overlay"]
+__all__ = ["bind", "mount", "move", "overlay", "unmount"]
 
+SYS_MOVE_MOUNT = 429
+MOVE_MOUNT_F_EMPTY_PATH = 4
 SYS_OPEN_TREE, SYS_FSOPEN, SYS_FSCONFIG, SYS_FSMOUNT = 428, 430, 431, 432
 CLOEXEC = 1
 OPEN_TREE_CLONE = 1
@@ -54,6 +56,16 @@ def mount(kind: str, source: str, options: Sequence[tuple[str, str]], *, attribu
 def bind(path: str) -> int:
     """A handle of a copy of the mounts at a path of the host."""
     return call(SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), OPEN_TREE_CLONE | os.O_CLOEXEC | AT_RECURSIVE)
+
+
+def move(fd: int, target: str) -> None:
+    """Attach a detached mount at `target`, a directory of ours, until `unmount`."""
+    call(SYS_MOVE_MOUNT, fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
+
+
+def unmount(target: str) -> None:
+    """Take away what is mounted at `target`; who still has a handle of it keeps that."""
+    libc.umount2(os.fsencode(target), MNT_DETACH)
 
 
 def briefly_attached(kind: str, data: str) -> int:

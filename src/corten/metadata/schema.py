@@ -140,6 +140,20 @@ CREATE TABLE volumes (
 
 RESUMABLE_LEASES = "ALTER TABLE leases ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0;"
 
+# A build step's result by what the step meant; refs (kind build-cache) keep its snapshot and layers.
+BUILD_CACHE = """
+CREATE TABLE build_cache (
+    key TEXT PRIMARY KEY,
+    result TEXT NOT NULL,
+    description TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    created_ns INTEGER NOT NULL,
+    used_ns INTEGER NOT NULL,
+    uses INTEGER NOT NULL
+) STRICT;
+CREATE INDEX build_cache_by_result ON build_cache (result);
+"""
+
 MIGRATIONS = (
     Migration("core", CORE),
     Migration("images", IMAGES),
@@ -148,4 +162,5 @@ MIGRATIONS = (
     Migration("compressed", COMPRESSED),
     Migration("containers", CONTAINERS),
     Migration("resumable-leases", RESUMABLE_LEASES),
+    Migration("build-cache", BUILD_CACHE),
 )

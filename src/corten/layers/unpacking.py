@@ -1,7 +1,8 @@
-"""Unpacks a client's tar into a directory of a container, walking by handles.
+"""Unpacks a client's tar into a directory that is not ours alone (a container's, a build's), walking by handles.
 
-The archive and the container are both hostile. No name leaves the target directory; no link on the way is followed
-out of the root; a hard link may only point to what lies below the target.
+It is no layer: names that would be whiteouts there are plain names here. The archive and the directory are both
+hostile. No name leaves the target directory; no link on the way is followed out of the root; a hard link may only
+point to what lies below the target.
 """
 
 import os

@@ -1,0 +1,241 @@
+"""The builder: `build`, and what is to be said and done about its cache.
+
+receive the context → parse → lower (bases are resolved here) → solve → export → name
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from corten.build import context as contexts
+from corten.build.cache import Cache, Entry
+from corten.build.dockerfile import DockerfileError, parse
+from corten.build.dockerfile.error import excerpt
+from corten.build.execute import PREFIX
+from corten.build.export import export
+from corten.build.lower import Base, Lowered, Options, lower
+from corten.build.mounts import CacheMounts
+from corten.build.progress import Classic
+from corten.build.solve import Given, Solver
+from corten.build.tools import Tools
+from corten.images import Image
+from corten.images.stores import KeyedLock
+from corten.kernel import detached, tree
+from corten.layers.compression import Readable
+from corten.metadata import Node, leases
+from corten.model.cancel import Cancel
+from corten.model.container import HostConfig
+from corten.model.errors import InvalidArgument, NotFound
+from corten.model.platform import Platform
+from corten.model.reference import Reference
+
+__all__ = ["Builder", "Pruned", "Request"]
+
+Send = Callable[[dict[str, Any]], None]
+# Brings an image here from its registry, (reference, platform); yields the progress, raises when it cannot be had.
+Pull = Callable[[str, Platform], Iterable[dict[str, Any]]]
+EPOCH = "SOURCE_DATE_EPOCH"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be built, and how. `limits` holds what RUN's processes get of Docker's HostConfig."""
+
+    names: tuple[str, ...] = ()
+    dockerfile: str = "Dockerfile"
+    remote: str = ""
+    target: str = ""
+    platform: str = ""
+    network: str = "default"
+    build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    secrets: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    limits: HostConfig = HostConfig()
+    no_cache: bool = False
+    pull: bool = False
+
+
+class Pruned(NamedTuple):
+    """Which records went, and the bytes that this freed."""
+
+    keys: list[str]
+    size: int
+
+
+def no_registry(name: str, _: Platform) -> Iterable[dict[str, Any]]:
+    """What `pull` is without registries."""
+    raise NotFound(f"No such image: {name}")
+
+
+class Builder:
+    """Builds, any number at a time. Making one clears what a crash left behind."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+        self.cache = Cache(tools.database, tools.snapshots.node)
+        self.mounts = CacheMounts(tools.scratch.parent / "mounts")
+        self.locks = KeyedLock()
+        self._running = 0
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove what an engine that was killed left: processes, mounts, scratch files."""
+        for task in list(self.tools.tasks):
+            if task.id.startswith(PREFIX):
+                task.delete(force=True)
+                self.tools.networks.release(task.id)
+        for place in (self.tools.scratch, self.tools.run):
+            if place.exists():
+                for mounted in place.glob("mount-*/merged"):
+                    detached.unmount(str(mounted))
+                tree.remove(place)
+            place.mkdir(parents=True, mode=0o700)
+
+    def running(self) -> int:
+        """How many builds go on."""
+        return self._running
+
+    def build(self, request: Request, stream: Readable, send: Send, cancel: Cancel, pull: Pull = no_registry) -> Image:
+        """Build an image of the context's tar `stream`; `send` gets the messages of Docker's classic stream.
+
+        Errors in the Dockerfile, or of one of its steps, show the lines they are about. `pull` is for bases that are
+        not here.
+        """
+        names = [Reference.parse_name(name).with_default_tag() for name in request.names]
+        with self._lock:
+            self._running += 1
+        try:
+            with contexts.received(self.tools.scratch, stream, request.remote, cancel) as context:
+                text = context.read(request.dockerfile)
+                context.ignore(request.dockerfile)
+                try:
+                    return Building(self, request, names, context.path, send, cancel, pull).run(text)
+                except DockerfileError as error:
+                    shown = excerpt(text, error, request.dockerfile)
+                    raise InvalidArgument(f"{error.message}\n{shown}", hint=error.hint, place=error.place) from error
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def usage(self) -> list[Entry]:
+        """Every cached step."""
+        return self.cache.entries()
+
+    def prune(self, *, everything: bool = False, keep: int = 0, before_ns: int | None = None) -> Pruned:
+        """Forget cached steps, those first that were used longest ago, until `keep` bytes are left.
+
+        With `before_ns` only those that were not used since; with `everything` the cache mounts too that no RUN uses.
+        """
+        entries = self.cache.entries()
+        total = sum(entry.size for entry in entries)
+        chosen: list[Entry] = []
+        for entry in entries:
+            if keep and total <= keep:
+                break
+            if before_ns is None or entry.used_ns < before_ns:
+                chosen.append(entry)
+                total -= entry.size
+        keys = self.cache.forget(chosen)
+        freed = self.tools.images.collect().size
+        if everything:
+            freed += self.mounts.clear()
+        return Pruned(keys, freed)
+
+
+class Building:
+    """One build."""
+
+    def __init__(
+        self,
+        builder: Builder,
+        request: Request,
+        names: list[Reference],
+        context: Path,
+        send: Send,
+        cancel: Cancel,
+        pull: Pull,
+    ) -> None:
+        self.builder = builder
+        self.tools = builder.tools
+        self.request = request
+        self.names = names
+        self.context = context
+        self.send = send
+        self.cancel = cancel
+        self.pull = pull
+        self.bases: dict[str, Image] = {}
+        asked = request.platform
+        self.platform = Platform.parse(asked).normal() if asked else self.tools.images.platform
+
+    def run(self, text: str) -> Image:
+        with leases.hold(self.tools.database, "build") as lease:
+            self.lease = lease
+            lowered = lower(parse(text), self.options(), self.resolve)
+            for warning in lowered.warnings:
+                self.send({"stream": f"{warning}\n"})
+            epoch = self.epoch()
+            given = Given({"context": self.context}, self.request.secrets, self.request.limits, epoch)
+            told = Classic(lowered.script, self.send)
+            builder = self.builder
+            solver = Solver(
+                self.tools, builder.cache, builder.mounts, builder.locks, given, lease, told, self.cancel
+            )  # fmt: skip
+            solved = solver.solve(lowered.vertex)
+            return export(
+                self.tools,
+                lowered,
+                solved,
+                self.base_of(lowered),
+                platform=self.platform,
+                names=self.names,
+                epoch=epoch,
+                lease=lease,
+            )
+
+    def options(self) -> Options:
+        request = self.request
+        return Options(
+            target=request.target,
+            platform=self.platform,
+            build_args=request.build_args,
+            labels=request.labels,
+            network=request.network,
+            no_cache=request.no_cache,
+        )
+
+    def epoch(self) -> int | None:
+        text = self.request.build_args.get(EPOCH, "")
+        if not text:
+            return None
+        if not text.isdigit():
+            raise InvalidArgument(f"{EPOCH}={text}: not a number of seconds since 1970")
+        return int(text)
+
+    def base_of(self, lowered: Lowered) -> Image | None:
+        return self.bases.get(lowered.base.id) if lowered.base else None
+
+    def resolve(self, name: str, platform: Platform) -> Base:
+        """The image that a FROM or --from names, here or from its registry; kept by the lease, and unpacked."""
+        images = self.tools.images
+        wanted = str(platform) if self.request.platform or platform != self.tools.images.platform else ""
+        if self.request.pull:
+            self.fetch(name, platform)
+        try:
+            image = images.resolve_for_run(name, wanted)
+        except NotFound:
+            self.fetch(name, platform)
+            image = images.resolve_for_run(name, wanted)
+        kept = [Node("blob", str(layer.digest)) for layer in image.manifest.value.layers]
+        self.lease.keep(*kept, *(Node("snapshot", self.tools.snapshots.node(chain)) for chain in image.chain))
+        self.bases[str(image.id)] = image
+        config = msgspec.to_builtins(image.config.run, enc_hook=str)
+        return Base(str(image.id), images.unpack(image) or "", config)
+
+    def fetch(self, name: str, platform: Platform) -> None:
+        """Bring a base image here; the progress goes to whoever watches."""
+        for message in self.pull(name, platform):
+            self.cancel.check()
+            self.send(message)

@@ -1,0 +1,200 @@
+"""What `RUN --mount` shows to its command: files of other stages or the context, caches, memory, secrets.
+
+Every source is reached by a handle below its tree, and given to the launcher as that handle (`/proc/PID/fd/N`), so
+that no link and no `..` in it can name a file of the host (CVE-2024-23651, CVE-2024-9675).
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from corten.build import tree
+from corten.build.copy import copy
+from corten.build.graph import Copy, Mount
+from corten.build.selection import Chosen
+from corten.kernel import detached, rooted
+from corten.kernel import tree as trees
+from corten.model.cancel import Cancel
+from corten.model.errors import InvalidArgument, NotFound
+from corten.spec import Option, options
+
+__all__ = ["CacheMounts", "Mounted", "Secrets", "mounted"]
+
+Secrets = Mapping[str, bytes]
+TMPFS = ("nosuid", "nodev", "noexec", "mode=1777")
+SECRET_MODE = 0o400
+
+
+class Mounted(NamedTuple):
+    """One mount made ready: the option for the spec, whether it is a directory, and a variable for the process."""
+
+    target: str
+    option: Option | None
+    is_directory: bool = True
+    env: str = ""
+
+
+# The directories that make an input's tree, the topmost first, by the input's number.
+Trees = Callable[[int], list[str]]
+
+
+class CacheMounts:
+    """Directories that outlive builds, one for each id (`private` ones may have several); kept below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._condition = threading.Condition()
+        self._users: dict[str, int] = {}
+
+    @contextmanager
+    def hold(self, mount: Mount, cancel: Cancel) -> Iterator[Path]:
+        """The directory for one RUN: shared by all, alone (`locked` waits, `private` takes another)."""
+        name = hashlib.sha256(mount.id.encode()).hexdigest()[:32]
+        taken = self._take(name, mount.sharing, cancel)
+        try:
+            path = self.root / taken
+            path.mkdir(mode=0o755, exist_ok=True, parents=True)
+            yield path
+        finally:
+            with self._condition:
+                self._users[taken] -= 1
+                self._condition.notify_all()
+
+    def _take(self, name: str, sharing: str, cancel: Cancel) -> str:
+        with self._condition:
+            if sharing == "locked":
+                while self._users.get(name):
+                    self._condition.wait(0.1)
+                    cancel.check()
+            elif sharing == "private":
+                number = 0
+                while self._users.get(f"{name}-{number}" if number else name):
+                    number += 1
+                name = f"{name}-{number}" if number else name
+            self._users[name] = self._users.get(name, 0) + 1
+            return name
+
+    def size(self) -> int:
+        """Bytes on the disk in all of them."""
+        total = 0
+        for directory, _, files in os.walk(self.root):
+            for file in files:
+                total += os.lstat(os.path.join(directory, file)).st_blocks * 512
+        return total
+
+    def clear(self) -> int:
+        """Remove those that nobody uses; returns the bytes freed."""
+        freed = 0
+        with self._condition:
+            for name in os.listdir(self.root) if self.root.exists() else []:
+                if not self._users.get(name):
+                    freed += trees.remove(self.root / name)
+        return freed
+
+
+def mounted(
+    mount: Mount, trees_: Trees, caches: CacheMounts, given: Secrets, scratch: Path, run: Path, undo: ExitStack,
+    cancel: Cancel,
+) -> Mounted:  # fmt: skip
+    """Make one mount ready; what it needs is let go when `undo` unwinds."""
+    match mount.type:
+        case "tmpfs":
+            size = (f"size={mount.size}",) if mount.size else ()
+            return Mounted(mount.target, options.mount(mount.target, "tmpfs", "tmpfs", (*TMPFS, *size)))
+        case "secret":
+            return secret(mount, given, run, undo)
+        case "cache":
+            return cache(mount, trees_, caches, scratch, undo, cancel)
+    return bind(mount, trees_(mount.input), scratch, undo)
+
+
+def bind(mount: Mount, layers: list[str], scratch: Path, undo: ExitStack) -> Mounted:
+    """A file or directory of another tree; what is written to it (`rw`) is dropped afterwards."""
+    root = opened(layers, scratch, undo, writable=not mount.readonly)
+    try:
+        fd = rooted.open(root, mount.source or "/", os.O_PATH)
+    except FileNotFoundError:
+        raise NotFound(f"--mount: {mount.source!r} is not in the source") from None
+    undo.callback(os.close, fd)
+    access = ("ro",) if mount.readonly else ()
+    option = options.bind(handle(fd), mount.target, ("rbind", "rprivate", "nosuid", "nodev", *access))
+    return Mounted(mount.target, option, is_directory(fd))
+
+
+def opened(layers: list[str], scratch: Path, undo: ExitStack, *, writable: bool = False) -> int:
+    """A handle of a tree that the launcher can clone: before Linux 6.15 not of a mount that stands nowhere.
+
+    So an overlay stands at a private place of ours as long as the RUN lasts.
+    """
+    if len(layers) == 1 and not writable:
+        return undo.enter_context(tree.directory(layers[0]))
+    place = Path(tempfile.mkdtemp(prefix="mount-", dir=scratch))
+    undo.callback(trees.remove, place)
+    merged, upper, work = place / "merged", place / "upper", place / "work"
+    for path in (merged, upper, work):
+        path.mkdir()
+    if writable:
+        fd = detached.overlay(layers, str(upper), str(work))
+    else:
+        fd = detached.overlay(layers[1:], layers[0], "", readonly=True)
+    try:
+        detached.move(fd, str(merged))
+    finally:
+        os.close(fd)
+    undo.callback(detached.unmount, str(merged))
+    return undo.enter_context(tree.directory(merged))
+
+
+def handle(fd: int) -> str:
+    """A descriptor of ours as a path that the launcher can open."""
+    return f"/proc/{os.getpid()}/fd/{fd}"
+
+
+def is_directory(fd: int) -> bool:
+    return (os.fstat(fd).st_mode & 0o170000) == 0o040000
+
+
+def cache(mount: Mount, trees_: Trees, caches: CacheMounts, scratch: Path, undo: ExitStack, cancel: Cancel) -> Mounted:
+    path = undo.enter_context(caches.hold(mount, cancel))
+    fd = undo.enter_context(tree.directory(path))
+    if not os.listdir(fd):
+        fill(mount, opened(trees_(mount.input), scratch, undo) if mount.input >= 0 else -1, fd, cancel)
+    access = ("ro",) if mount.readonly else ()
+    return Mounted(mount.target, options.bind(handle(fd), mount.target, ("rbind", "rprivate", *access)))
+
+
+def fill(mount: Mount, root: int, fd: int, cancel: Cancel) -> None:
+    """What a new cache begins with: the files behind `root` (-1: none), and the owner and mode asked for."""
+    if root >= 0:
+        chosen = [Chosen((mount.source or "/").strip("/"))]
+        copy(Copy((mount.source,), "/"), root, fd, chosen, keep_owner=True, cancel=cancel)
+    os.fchown(fd, mount.uid, mount.gid)
+    os.fchmod(fd, mount.mode or 0o755)
+
+
+def secret(mount: Mount, given: Secrets, run: Path, undo: ExitStack) -> Mounted:
+    """A secret's file in memory, only for as long as the RUN lasts; never in the cache key, never in a layer."""
+    content = given.get(mount.id)
+    if content is None:
+        if mount.required:
+            raise InvalidArgument(f"secret {mount.id}: not found", hint=f"pass it: --secret id={mount.id},src=FILE")
+        return Mounted("", None)
+    variable = f"{mount.env}={content.decode(errors='surrogateescape')}" if mount.env else ""
+    if not mount.target:
+        return Mounted("", None, env=variable)
+    path = run / f"secret-{secrets.token_hex(8)}"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    undo.callback(path.unlink)
+    undo.callback(os.close, fd)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(content)
+    os.fchown(fd, mount.uid, mount.gid)
+    os.fchmod(fd, mount.mode or SECRET_MODE)
+    option = options.bind(handle(fd), mount.target, ("bind", "rprivate", "ro", "nosuid", "nodev", "noexec"))
+    return Mounted(mount.target, option, is_directory=False, env=variable)

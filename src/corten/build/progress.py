@@ -1,0 +1,103 @@
+"""How a build is told: vertices run side by side, people read one line after another.
+
+The solver tells what happens to each vertex; `Classic` puts it in the order of the Dockerfile, in the words of
+docker's classic builder. What belongs to a later line waits until the lines before it are done.
+
+    Step 2/3 : RUN make
+     ---> Running in 4f3c…          or  ---> Using cache
+    (its output)
+     ---> 9d2b…
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from corten.build.graph import Exec, Vertex
+from corten.build.lower import Line
+
+__all__ = ["Classic", "Told"]
+
+SHORT = 12
+RED, PLAIN = "\x1b[91m", "\x1b[0m"
+Message = dict[str, Any]
+
+
+class Told(Protocol):
+    """Who hears of a build; called from the solver's threads."""
+
+    def started(self, vertex: Vertex) -> None: ...
+
+    def cached(self, vertex: Vertex) -> None: ...
+
+    def output(self, vertex: Vertex, stream: int, data: bytes) -> None: ...
+
+    def done(self, vertex: Vertex, key: str) -> None: ...
+
+
+class Classic:
+    """Turns what is told into messages of the classic stream, given to `send` in the order of `script`."""
+
+    def __init__(self, script: tuple[Line, ...], send: Callable[[Message], None]) -> None:
+        self._script = script
+        self._send = send
+        self._lock = threading.Lock()
+        self._messages: dict[str, list[Message]] = {}
+        self._done: dict[str, str] = {}
+        self._at = -1
+        self._sent = 0
+        self._next()
+
+    def started(self, vertex: Vertex) -> None:
+        if isinstance(vertex.op, Exec):
+            self._add(vertex, {"stream": f" ---> Running in {plain(vertex.digest)}\n"})
+
+    def cached(self, vertex: Vertex) -> None:
+        with self._lock:
+            self._messages[vertex.digest] = [{"stream": " ---> Using cache\n"}]
+
+    def output(self, vertex: Vertex, stream: int, data: bytes) -> None:
+        text = data.decode(errors="replace")
+        self._add(vertex, {"stream": f"{RED}{text}{PLAIN}" if stream == 2 else text})
+
+    def done(self, vertex: Vertex, key: str) -> None:
+        with self._lock:
+            self._done[vertex.digest] = key
+            self._flush()
+
+    def _add(self, vertex: Vertex, message: Message) -> None:
+        with self._lock:
+            self._messages.setdefault(vertex.digest, []).append(message)
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send what is due: all of the current line, and as many further lines as are done."""
+        while self._at < len(self._script):
+            line = self._script[self._at]
+            due = [message for vertex in line.vertices for message in self._messages.get(vertex.digest, [])]
+            for message in due[self._sent :]:
+                self._send(message)
+            self._sent = len(due)
+            if any(vertex.digest not in self._done for vertex in line.vertices):
+                return
+            name = plain(self._done[line.vertices[-1].digest]) if line.vertices else plain_text(line.text)
+            self._send({"stream": f" ---> {name}\n"})
+            self._next()
+
+    def _next(self) -> None:
+        self._at += 1
+        self._sent = 0
+        if self._at < len(self._script):
+            text = self._script[self._at].text
+            self._send({"stream": f"Step {self._at + 1}/{len(self._script)} : {text}\n"})
+
+
+def plain(name: str) -> str:
+    """Twelve characters of a digest or key."""
+    return name.rpartition(":")[2].rpartition(" ")[2][:SHORT]
+
+
+def plain_text(text: str) -> str:
+    """A line that changes only the configuration has no files of its own: its name is that of its text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:SHORT]

@@ -1,0 +1,282 @@
+"""Solving: from vertices to results, those that do not stand on each other at the same time.
+
+Each vertex is solved once. One that makes files is looked up in the cache by its definition, then by its content;
+what is found is kept by the build's lease and checked before it is believed. What is not found is made on an active
+snapshot, written as a layer, and committed under its chain ID; then the record is put. A crash at any point leaves an
+active snapshot and perhaps a blob that nothing refers to: both are collected when the engine starts.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from corten.build import execute, graph, selection, tree
+from corten.build.cache import Cache, Result
+from corten.build.copy import copy, make_directory, owner_of
+from corten.build.dockerfile.error import DockerfileError
+from corten.build.fetch import fetch
+from corten.build.graph import Vertex, walk
+from corten.build.layer import Layers
+from corten.build.mounts import CacheMounts, Secrets
+from corten.build.progress import Told
+from corten.build.tools import Tools
+from corten.images.stores import KeyedLock
+from corten.kernel import tree as trees
+from corten.metadata.leases import Lease
+from corten.model.cancel import Cancel
+from corten.model.container import HostConfig
+from corten.model.errors import Cancelled, CortenError
+from corten.snapshots import Kind
+
+__all__ = ["Given", "Solved", "Solver"]
+
+PARALLEL = max(2, min(8, os.cpu_count() or 2))
+
+
+class Given(NamedTuple):
+    """What a build gives to its vertices beside their operations: contexts by name, secrets, limits for RUN.
+
+    `epoch` (SOURCE_DATE_EPOCH, in seconds) is the latest time that a file of a new layer may have.
+    """
+
+    contexts: dict[str, Path]
+    secrets: Secrets
+    limits: HostConfig
+    epoch: int | None = None
+
+
+class Solved(NamedTuple):
+    """A vertex with its result. `key` says what it is to those that stand on it; `path` is the directory of what is
+    no snapshot (a context, a download, a here-document).
+    """
+
+    vertex: Vertex
+    result: Result
+    key: str
+    path: Path | None = None
+
+
+class Solver:
+    """One build's run over the shared cache; `locks` are shared too, so that builds side by side make a step once."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        cache: Cache,
+        caches: CacheMounts,
+        locks: KeyedLock,
+        given: Given,
+        lease: Lease,
+        told: Told,
+        cancel: Cancel,
+    ) -> None:
+        self.tools = tools
+        self.cache = cache
+        self.caches = caches
+        self.locks = locks
+        self.given = given
+        self.lease = lease
+        self.told = told
+        self.cancel = Cancel()
+        cancel.on_set(self.cancel.set)
+        self.layers = Layers(tools, lease, given.epoch)
+        self.done: dict[str, Solved] = {}
+        self.scratch = ExitStack()
+
+    def solve(self, root: Vertex) -> dict[str, Solved]:
+        """Every vertex below `root` by its digest, solved. The first failure stops the rest and is raised."""
+        waiting = {vertex.digest: vertex for vertex in walk(root)}
+        running: dict[Future[Solved], str] = {}
+        with self.scratch, ThreadPoolExecutor(PARALLEL, thread_name_prefix="corten-build") as pool:
+            try:
+                while waiting or running:
+                    for digest in [key for key, one in waiting.items() if self.is_ready(one)]:
+                        running[pool.submit(self.one, waiting.pop(digest))] = digest
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        self.done[running.pop(future)] = future.result()
+            except BaseException:
+                self.cancel.set()
+                raise
+        return self.done
+
+    def is_ready(self, vertex: Vertex) -> bool:
+        return all(one.digest in self.done for one in vertex.inputs)
+
+    def one(self, vertex: Vertex) -> Solved:
+        self.cancel.check()
+        try:
+            solved = self.source(vertex) or self.step(vertex)
+        except (DockerfileError, Cancelled, execute.RunFailed):
+            raise
+        except CortenError as error:
+            if vertex.at is None:
+                raise
+            raise self.placed(error, vertex) from error
+        self.told.done(vertex, solved.key)
+        return solved
+
+    def placed(self, error: CortenError, vertex: Vertex) -> CortenError:
+        """The error with its line, of the same kind."""
+        error.place = error.place or f"Dockerfile:{vertex.at}"
+        return error
+
+    # -- what stands on nothing
+
+    def source(self, vertex: Vertex) -> Solved | None:
+        match vertex.op:
+            case graph.Scratch():
+                return Solved(vertex, Result(), "scratch")
+            case graph.Image(id=identity, chain=chain):
+                return Solved(vertex, Result(chain), f"image {chain or identity}")
+            case graph.Context(name=name):
+                return Solved(vertex, Result(), "", self.given.contexts[name])
+            case graph.Fetch():
+                path = self.directory()
+                fetch(vertex.op, path, self.cancel)
+                return Solved(vertex, Result(), "", path)
+            case graph.Write(files=files):
+                path = self.directory()
+                for name, text in files:
+                    (path / name.replace("/", "_")).write_text(text)
+                return Solved(vertex, Result(), "", path)
+        return None
+
+    def directory(self) -> Path:
+        """A scratch directory that goes when the build ends."""
+        path = self.tools.scratch / f"source-{secrets.token_hex(8)}"
+        path.mkdir(mode=0o700)
+        self.scratch.callback(trees.remove, path)
+        return path
+
+    # -- what makes files
+
+    def step(self, vertex: Vertex) -> Solved:
+        inputs = [self.done[one.digest] for one in vertex.inputs]
+        with self.locks.hold(vertex.digest):
+            keys = [key] if (key := self.definition_key(vertex, inputs)) else []
+            found = self.found(vertex, keys)
+            if found is None:
+                content = self.content_key(vertex, inputs)
+                keys += [content]
+                found = self.found(vertex, [content])
+                if found is not None and len(keys) > 1:
+                    self.cache.put(keys, found, vertex.name, 0)
+            if found is not None:
+                self.told.cached(vertex)
+                return Solved(vertex, found, keys[0])
+            self.told.started(vertex)
+            result, size = self.make(vertex, inputs)
+            self.cache.put(keys, result, vertex.name, size)
+            return Solved(vertex, result, keys[0])
+
+    def found(self, vertex: Vertex, keys: list[str]) -> Result | None:
+        """A cached result, when all of it is still there."""
+        if vertex.no_cache or not keys:
+            return None
+        result = self.cache.find(keys, self.lease)
+        if result is None:
+            return None
+        whole = all(layer.digest in self.tools.content for layer in result.layers)
+        snapshot = self.tools.snapshots.find(result.chain) if result.chain else None
+        is_there = not result.chain or (snapshot is not None and snapshot.kind is Kind.COMMITTED)
+        return result if whole and is_there else None
+
+    def definition_key(self, vertex: Vertex, inputs: list[Solved]) -> str:
+        """The key that nothing need be read for; "" when an input is known by its content alone."""
+        if any(not one.key for one in inputs):
+            return ""
+        return self.hashed("definition", vertex, [one.key for one in inputs])
+
+    def content_key(self, vertex: Vertex, inputs: list[Solved]) -> str:
+        """The key by what the step really stands on: the files below it, and those that it selects of others."""
+        parts = [inputs[0].result.chain, *(self.selected(vertex, n, one) for n, one in enumerate(inputs) if n)]
+        return self.hashed("content", vertex, parts)
+
+    def hashed(self, kind: str, vertex: Vertex, parts: list[str]) -> str:
+        meaning = asdict(vertex.op)
+        meaning.pop("hidden_env", None)
+        fields = [kind, type(vertex.op).__name__, meaning, parts, self.given.epoch, self.surroundings(vertex)]
+        encoded = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+        return "sha256:" + hashlib.sha256(encoded).hexdigest()
+
+    def surroundings(self, vertex: Vertex) -> list[str]:
+        """What a RUN sees of the request itself."""
+        return list(self.given.limits.extra_hosts or ()) if isinstance(vertex.op, graph.Exec) else []
+
+    def selected(self, vertex: Vertex, number: int, one: Solved) -> str:
+        """The digest of what the vertex takes of its input `number`."""
+        op = vertex.op
+        with self.tree(one) as root:
+            owners = one.path is None
+            if isinstance(op, graph.Copy):
+                chosen = selection.select(root, op.sources, parents=op.parents, where=where(one))
+                return selection.digest(root, chosen, exclude=op.exclude, owners=owners)
+            assert isinstance(op, graph.Exec)
+            sources = tuple(mount.source for mount in op.mounts if mount.input == number and mount.type == "bind")
+            chosen = selection.select(root, sources, where=where(one))
+            return selection.digest(root, chosen, owners=owners)
+
+    @contextmanager
+    def tree(self, one: Solved) -> Iterator[int]:
+        if one.path is not None:
+            with tree.directory(one.path) as fd:
+                yield fd
+        else:
+            with tree.committed(self.tools.snapshots, one.result.chain, self.tools.scratch) as fd:
+                yield fd
+
+    def make(self, vertex: Vertex, inputs: list[Solved]) -> tuple[Result, int]:
+        """Do the step's work on a new snapshot; its result, and the bytes that it added."""
+        base = inputs[0].result
+        key = f"build {secrets.token_hex(8)}"
+        mounts = self.tools.snapshots.prepare(key, base.chain or None)
+        try:
+            if isinstance(vertex.op, graph.Exec):
+                self.execute(vertex, inputs, key)
+            else:
+                with tree.writable(mounts[0]) as target:
+                    self.write(vertex, inputs, target)
+            return self.layers.finish(base, key)
+        finally:
+            if self.tools.snapshots.find(key) is not None:
+                self.tools.snapshots.remove(key)
+
+    def write(self, vertex: Vertex, inputs: list[Solved], target: int) -> None:
+        op = vertex.op
+        if isinstance(op, graph.Mkdir):
+            owner = owner_of(target, op.user) if op.user else None
+            os.close(make_directory(target, op.path, owner) if owner else make_directory(target, op.path))
+            return
+        assert isinstance(op, graph.Copy)
+        with self.tree(inputs[1]) as source:
+            chosen = selection.select(source, op.sources, parents=op.parents, where=where(inputs[1]))
+            copy(op, source, target, chosen, keep_owner=inputs[1].path is None, cancel=self.cancel)
+
+    def execute(self, vertex: Vertex, inputs: list[Solved], key: str) -> None:
+        assert isinstance(vertex.op, graph.Exec)
+
+        def layers_of(number: int) -> list[str]:
+            one = inputs[number]
+            if one.path is not None:
+                return [str(one.path)]
+            if not one.result.chain:
+                return [str(self.directory())]
+            changes = self.tools.snapshots.changes(one.result.chain)
+            return [str(path) for path in (changes.path, *changes.lowers)]
+
+        around = execute.Surroundings(self.given.limits, self.given.secrets, self.caches, layers_of)
+        told: Callable[[int, bytes], None] = lambda stream, data: self.told.output(vertex, stream, data)  # noqa: E731
+        execute.execute(self.tools, vertex.op, key, around, told, self.cancel)
+
+
+def where(one: Solved) -> str:
+    """How messages call an input."""
+    return "the build context" if isinstance(one.vertex.op, graph.Context) else one.vertex.name

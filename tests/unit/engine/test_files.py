@@ -13,7 +13,7 @@ import pytest
 
 from corten.engine import archive, copyup, logfile, logs, packing, unpacking
 from corten.engine.requests import LogQuery
-from corten.engine.unpacking import Rules
+from corten.layers.unpacking import Rules
 from corten.model.cancel import Cancel
 from corten.model.errors import Cancelled, CortenError, InvalidArgument
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from corten.engine import archive, copyup, logfile, logs, packing, unpacking
+from corten.engine import archive, copyup, logfile, logs, packing
 from corten.engine.requests import LogQuery
+from corten.layers import unpacking
 from corten.layers.unpacking import Rules
 from corten.model.cancel import Cancel
 from corten.model.errors import Cancelled, CortenError, InvalidArgument

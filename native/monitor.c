@@ -18,8 +18,9 @@
 
 enum { LISTENER = 3, STATE_DIR = 4, FIRST_FREE = 10 };
 
-struct monitor monitor;
+struct monitor monitor = {.creator = -1, .oom = -1};
 struct log container_log = {.dir = -1, .fd = -1};
+int held_ports[MAX_PORTS];
 struct proc procs[MAX_PROCS];
 struct client clients[MAX_CLIENTS];
 uint8_t io[IO_SIZE];
@@ -145,7 +146,7 @@ static int start(void)
         return -1;
     fcntl(LISTENER, F_SETFD, FD_CLOEXEC);
     fcntl(STATE_DIR, F_SETFD, FD_CLOEXEC);
-    monitor = (struct monitor){.state_dir = STATE_DIR, .creator = -1, .oom = -1};
+    monitor.state_dir = STATE_DIR;
     monitor.epoll = epoll_create1(EPOLL_CLOEXEC);
     /* All signals are blocked, none ignored: a SIGTERM meant for the engine's whole group must not take the containers' logs along, and what
      * is ignored would stay ignored in the container. A broken pipe is seen as EPIPE. */

@@ -125,12 +125,12 @@ struct monitor {
     int creator;  /* index of the connection that sent CREATE; -1 */
     bool aborted; /* the engine died before START: end everything, record nothing */
     int oom;      /* v1 memory.oom_control or v2 memory.events; -1 */
-    int ports[MAX_PORTS];
-    size_t nports;
+    size_t nports; /* how many of held_ports there are */
 };
 
 extern struct monitor monitor;
 extern struct log container_log;
+extern int held_ports[MAX_PORTS];
 extern struct proc procs[MAX_PROCS];
 extern struct client clients[MAX_CLIENTS];
 extern uint8_t io[IO_SIZE]; /* the one buffer that reads go through */

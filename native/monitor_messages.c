@@ -209,13 +209,13 @@ static int on_ports(struct message *m)
 {
     if (!(m->u.ports.flags & FLAG_APPEND))
         while (monitor.nports)
-            close(monitor.ports[--monitor.nports]);
+            close(held_ports[--monitor.nports]);
     if (monitor.nports + m->nfds > MAX_PORTS)
         return -EMFILE;
     if (monitor.status == STATUS_STOPPED)
         return -ESRCH;
     for (size_t i = 0; i < m->nfds; i++)
-        monitor.ports[monitor.nports++] = take(m, i);
+        held_ports[monitor.nports++] = take(m, i);
     return 0;
 }
 

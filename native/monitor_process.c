@@ -254,7 +254,7 @@ static void container_ended(struct proc *p)
         monitor.aborted = true;
     monitor.status = STATUS_STOPPED;
     while (monitor.nports)
-        close(monitor.ports[--monitor.nports]);
+        close(held_ports[--monitor.nports]);
 }
 
 static void proc_release_ended(struct proc *p)

@@ -2,13 +2,14 @@
 
 import os
 import signal
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from corten.kernel import pidfd
-from corten.model.errors import Conflict, FailedPrecondition
+from corten.model.errors import Conflict, CortenError, FailedPrecondition
 from corten.model.runtime_spec import Process as ProcessSpec
 from corten.model.runtime_spec import Resources
 from corten.plan import LaunchPlan
@@ -20,6 +21,7 @@ from corten.tasks.connection import Connection, send_ports
 from corten.tasks.controller import Controller
 from corten.tasks.exec import Exec
 from corten.tasks.exit import UNKNOWN_CODE, Exit
+from corten.tasks.hooks import Hooks
 from corten.tasks.process import Process
 from corten.tasks.protocol import STATUS, Received
 from corten.tasks.spawn import reap
@@ -79,6 +81,7 @@ class Task(Process):
             launch.go()  # the checkpoint `created`,
             launch.go()  # and the row that awaits the start
             launch.until("", self._controller)
+            self._hooks().run_all("poststart", self.pid)
         except BaseException:
             launch.control.close()
             self.delete(force=True)
@@ -161,7 +164,8 @@ class Task(Process):
     def delete(self, *, force: bool = False) -> None:
         """Forget a task that has ended. Nothing of it is left but, while a slow client is being served, the monitor.
 
-        Raises Conflict while it runs, unless `force` kills it.
+        Raises Conflict while it runs, unless `force` kills it. A poststop hook that fails is only warned of: the
+        runtime-spec has no error for it.
         """
         if self.exit() is None:
             if not force:
@@ -172,7 +176,12 @@ class Task(Process):
         if self.cgroups:
             self.cgroups.delete()
         reap(self.record.monitor, _LEAVING)
+        hooks = self._hooks()
         self._state.remove()
+        try:
+            hooks.run_all("poststop", self.pid)
+        except CortenError as error:
+            warnings.warn(f"task {self.id}: {error.message}", RuntimeWarning, stacklevel=2)
 
     # -- for Tasks
 
@@ -274,6 +283,9 @@ class Task(Process):
         self._watcher.remove(self.pidfd)
         self.ended(Exit(UNKNOWN_CODE))
 
+    def _hooks(self) -> Hooks:
+        return Hooks(self._state.read_spec(), self.id, self.record.bundle, self._tasks.program)
+
     def _end_now(self) -> None:
         if self._launch is not None:  # it dies with its controller, and the monitor with its first engine
             self._launch.control.close()
@@ -281,6 +293,8 @@ class Task(Process):
             return
         with suppress(Conflict):  # it has just ended
             self.kill(signal.SIGKILL)
+            if self.cgroups and self.cgroups.paused():  # v1: a frozen process does not even die
+                self.cgroups.resume()
         self._ended.wait(_DYING)
 
     def _hang_up(self) -> bool:

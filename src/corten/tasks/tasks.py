@@ -22,6 +22,7 @@ from corten.runtime.launch import Launch
 from corten.tasks.config import LogFile, TaskConfig
 from corten.tasks.connection import Connection, send_ports
 from corten.tasks.controller import Controller, OnNetwork
+from corten.tasks.hooks import Hooks
 from corten.tasks.memory import memory_file
 from corten.tasks.protocol import FLAGS
 from corten.tasks.spawn import connect, listen, plan_file, reap, spawn_monitor
@@ -187,7 +188,8 @@ class Tasks:
             connection.hello()
             if config.ports:
                 send_ports(connection, config.ports)
-            controller = Controller(launch, spec, config, on_network, self.program)
+            hooks = Hooks(spec, config.id, config.bundle, self.program)
+            controller = Controller(launch, hooks, on_network)
             _run_to_created(launch, controller, cancel, undo)
             record = msgspec.structs.replace(record, pid=launch.pid, start=pidfd.start_time(launch.pid))
             state.write(record)

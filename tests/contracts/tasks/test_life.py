@@ -1,6 +1,7 @@
 """From create to delete, and what is left when a step fails: nothing."""
 
 import errno
+import json
 import os
 import queue
 import signal
@@ -227,6 +228,43 @@ def test_thousands_of_ports_fit(workshop: Workshop) -> None:
     before = held()
     task.hold_ports(())
     assert 600 <= before - held() <= 601  # the report socket may have been closed in between
+
+
+def test_hooks_run_in_their_places_with_the_state(workshop: Workshop) -> None:
+    kinds = ("createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+    told = workshop.scratch / "told"
+    shell = f'read state; echo "$0 $state" >> {told}'
+    inside = 'read state; echo "$0" > /dev/null'
+    hooks = {
+        kind: [{"path": "/bin/sh", "args": ["sh", "-c", inside if kind == "startContainer" else shell, kind]}]
+        for kind in kinds
+    }
+    spec = workshop.spec("/bin/true", hooks=hooks)
+    task = workshop.tasks.create(spec, TaskConfig(id="hooked", bundle="/bundle"))
+    task.start()
+    ended(task)
+    task.delete()
+    lines = [line.split(" ", 1) for line in told.read_text().splitlines()]
+    assert [kind for kind, _ in lines] == ["createRuntime", "createContainer", "poststart", "poststop"]
+    states = {kind: json.loads(state) for kind, state in lines}
+    assert [states[kind]["status"] for kind in states] == ["creating", "creating", "running", "stopped"]
+    assert states["poststart"] == {**states["poststart"], "id": "hooked", "pid": task.pid, "bundle": "/bundle"}
+    assert "pid" not in states["poststop"]
+
+
+@pytest.mark.parametrize("kind", ["createRuntime", "poststart"])
+def test_a_hook_that_fails_takes_the_container_along(workshop: Workshop, kind: str) -> None:
+    spec = workshop.spec("/bin/sleep", "60", hooks={kind: [{"path": "/bin/false"}]})
+    with pytest.raises(CortenError, match=f"running {kind} hook /bin/false"):
+        workshop.tasks.create(spec, TaskConfig(id="hooked", bundle="/")).start()
+    assert os.listdir(workshop.tasks.run_dir) == []
+
+
+def test_a_paused_container_can_be_deleted_by_force(workshop: Workshop) -> None:
+    task = workshop.run("/bin/sleep", "60")
+    task.pause()
+    task.delete(force=True)
+    assert ended(task).signal == signal.SIGKILL
 
 
 def test_many_at_once(workshop: Workshop) -> None:

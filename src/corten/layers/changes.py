@@ -65,13 +65,14 @@ def _parents(path: str) -> Iterator[str]:
 
 
 def of_upper(upper_fd: int, lower_fds: Sequence[int]) -> Iterator[Change]:
-    """The changes in an overlay's upper directory."""
-    waiting: list[tuple[str, bool]] = [("", True)]
+    """The changes in an overlay's upper directory; below an opaque one everything hides what was there before."""
+    waiting: list[tuple[str, bool, bool]] = [("", True, False)]
     while waiting:
-        directory, was_there = waiting.pop()
+        directory, was_there, hides = waiting.pop()
         fd = _open(upper_fd, directory)
         try:
-            if was_there and directory and is_opaque(fd):
+            hides = hides or is_opaque(fd)
+            if was_there and directory and hides:
                 yield from _covered(directory, upper_fd, lower_fds)
             for name, about in _children(fd):
                 path = _join(directory, name)
@@ -82,7 +83,7 @@ def of_upper(upper_fd: int, lower_fds: Sequence[int]) -> Iterator[Change]:
                     continue
                 yield Change(path, Kind.MODIFIED if below else Kind.ADDED)
                 if stat.S_ISDIR(about.st_mode):
-                    waiting.append((path, below is not None and stat.S_ISDIR(below.st_mode)))
+                    waiting.append((path, below is not None and stat.S_ISDIR(below.st_mode), hides))
         finally:
             os.close(fd)
 

@@ -104,6 +104,13 @@ def test_a_directory_made_anew_tells_what_it_lost(rig: Rig) -> None:
     assert ("d/x", M) in found
 
 
+def test_what_was_below_a_directory_made_anew_stays_gone(rig: Rig) -> None:
+    rig.work(Layer().file(".wh.d", b"").directory("d/sub").close())
+    rig.apply("committed", "base", rig.diff())
+    assert rig.shown("committed") == rig.shown("container")
+    assert ("d/sub/z", D) in rig.changes()
+
+
 def test_mount_points_of_the_engine_are_not_changes(rig: Rig) -> None:
     rig.work(Layer().directory("etc").file("etc/hosts", b"").directory("proc").close())
     assert rig.changes("etc/hosts", "proc") == []

@@ -1,6 +1,6 @@
 """Terminals, signals and half-closed streams: what a person does at a keyboard, with docker's command and with ours.
 
-Each test runs with both commands against the same engine, so that a red one accuses ours.
+Each test runs with both commands against dockerd and against our engine, so that a red one accuses the right one.
 """
 
 import fcntl
@@ -19,34 +19,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.peers import Dockerd, available
+from tests.bench.peers import Corten, Dockerd, available
 from tests.conformance.engine import started
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(
-        not available("docker", "dockerd", "containerd", "runc", "ip"), reason="needs docker.io and its command"
-    ),
+    pytest.mark.skipif(not available("docker", "ip"), reason="needs docker's command"),
 ]
 
 OURS = str(Path(sys.executable).with_name("corten"))
 PATIENCE = 20.0
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Dockerd]:
-    with started(Dockerd) as peer:
-        assert isinstance(peer, Dockerd)
+@pytest.fixture(scope="module", params=[Dockerd, Corten], ids=["dockerd", "corten"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Dockerd | Corten]:
+    if request.param is Dockerd and not available("dockerd", "containerd", "runc"):
+        pytest.skip("needs docker.io")
+    with started(request.param) as peer:
         yield peer
 
 
 @pytest.fixture(params=["docker", "corten"])
-def command(request: pytest.FixtureRequest, engine: Dockerd) -> list[str]:
+def command(request: pytest.FixtureRequest, engine: Dockerd | Corten) -> list[str]:
     return ["docker" if request.param == "docker" else OURS, "-H", f"unix://{engine.socket}"]
 
 
 @pytest.fixture
-def name(engine: Dockerd) -> Iterator[str]:
+def name(engine: Dockerd | Corten) -> Iterator[str]:
     made = f"t{uuid.uuid4().hex[:12]}"
     yield made
     subprocess.run([*engine.cli, "rm", "-f", made], capture_output=True, check=False)
@@ -98,7 +97,7 @@ class Keyboard:
         return self.process.wait(PATIENCE)
 
 
-def status_of(engine: Dockerd, name: str) -> str:
+def status_of(engine: Dockerd | Corten, name: str) -> str:
     form = "{{.State.Status}} {{.State.ExitCode}}"
     return subprocess.run(
         [*engine.cli, "inspect", "-f", form, name], capture_output=True, text=True, check=True
@@ -141,7 +140,7 @@ def test_ctrl_c_goes_to_the_container_and_not_to_us(command: list[str]) -> None:
     assert keyboard.end() == 3
 
 
-def test_ctrl_p_ctrl_q_leaves_the_container_running(command: list[str], engine: Dockerd, name: str) -> None:
+def test_ctrl_p_ctrl_q_leaves_the_container_running(command: list[str], engine: Dockerd | Corten, name: str) -> None:
     keyboard = Keyboard([*command, "run", "-it", "--name", name, "busybox", "sh"])
     keyboard.expect(b"# ")
     keyboard.type(b"\x10")
@@ -156,7 +155,7 @@ def test_ctrl_p_ctrl_q_leaves_the_container_running(command: list[str], engine: 
     assert b"read escape sequence" in again.seen
 
 
-def test_other_detach_keys_may_be_chosen(command: list[str], engine: Dockerd, name: str) -> None:
+def test_other_detach_keys_may_be_chosen(command: list[str], engine: Dockerd | Corten, name: str) -> None:
     keyboard = Keyboard([*command, "run", "-it", "--name", name, "--detach-keys", "ctrl-a,x", "busybox", "sh"])
     keyboard.expect(b"# ")
     keyboard.type(b"\x01x")
@@ -164,7 +163,7 @@ def test_other_detach_keys_may_be_chosen(command: list[str], engine: Dockerd, na
     assert status_of(engine, name) == "running 0"
 
 
-def test_exec_on_a_terminal(command: list[str], engine: Dockerd, name: str) -> None:
+def test_exec_on_a_terminal(command: list[str], engine: Dockerd | Corten, name: str) -> None:
     subprocess.run(
         [*engine.cli, "run", "-d", "--name", name, "busybox", "sleep", "1000"], check=True, capture_output=True
     )
@@ -210,7 +209,7 @@ def test_signals_are_passed_on(command: list[str], number: int, sent: str) -> No
     assert process.wait(PATIENCE) == 9
 
 
-def test_without_sig_proxy_a_signal_ends_only_us(engine: Dockerd, name: str) -> None:
+def test_without_sig_proxy_a_signal_ends_only_us(engine: Dockerd | Corten, name: str) -> None:
     """Docker's 28 takes three; its older ones and ours one."""
     words = [
         OURS,
@@ -283,7 +282,7 @@ def test_a_reader_that_goes_away_ends_us(command: list[str], name: str) -> None:
     assert process.wait(PATIENCE) != 0
 
 
-def test_logs_follow_until_the_container_ends(command: list[str], engine: Dockerd, name: str) -> None:
+def test_logs_follow_until_the_container_ends(command: list[str], engine: Dockerd | Corten, name: str) -> None:
     words = ["run", "-d", "--name", name, "busybox", "sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.2; done"]
     subprocess.run([*engine.cli, *words], check=True, capture_output=True)
     done = subprocess.run([*command, "logs", "-f", name], capture_output=True, timeout=PATIENCE, check=False)
@@ -300,7 +299,7 @@ def test_the_id_file_is_written_once(command: list[str], tmp_path: Path) -> None
     assert b"container ID file found" in again.stderr
 
 
-def test_files_go_in_and_out(command: list[str], engine: Dockerd, name: str, tmp_path: Path) -> None:
+def test_files_go_in_and_out(command: list[str], engine: Dockerd | Corten, name: str, tmp_path: Path) -> None:
     subprocess.run([*engine.cli, "create", "--name", name, "busybox", "true"], check=True, capture_output=True)
     tree = tmp_path / "tree"
     (tree / "sub").mkdir(parents=True)
@@ -335,7 +334,7 @@ def test_files_go_in_and_out(command: list[str], engine: Dockerd, name: str, tmp
     assert not (out / "opt/tree").exists()
 
 
-def test_attach_passes_signals_on_unless_told_not_to(command: list[str], engine: Dockerd, name: str) -> None:
+def test_attach_passes_signals_on_unless_told_not_to(command: list[str], engine: Dockerd | Corten, name: str) -> None:
     script = "trap 'echo got INT; exit 9' INT; while :; do echo tick; sleep 0.05; done"
     subprocess.run(
         [*engine.cli, "run", "-d", "--name", name, "busybox", "sh", "-c", script], check=True, capture_output=True
@@ -348,7 +347,7 @@ def test_attach_passes_signals_on_unless_told_not_to(command: list[str], engine:
     assert process.wait(PATIENCE) == 9
 
 
-def test_attach_without_sig_proxy_ends_alone(engine: Dockerd, name: str) -> None:
+def test_attach_without_sig_proxy_ends_alone(engine: Dockerd | Corten, name: str) -> None:
     script = "while :; do echo tick; sleep 0.05; done"
     subprocess.run(
         [*engine.cli, "run", "-d", "--name", name, "busybox", "sh", "-c", script], check=True, capture_output=True
@@ -362,7 +361,9 @@ def test_attach_without_sig_proxy_ends_alone(engine: Dockerd, name: str) -> None
     assert status_of(engine, name) == "running 0"
 
 
-def test_a_copy_says_how_much_on_a_terminal_unless_told_not_to(command: list[str], engine: Dockerd, name: str) -> None:
+def test_a_copy_says_how_much_on_a_terminal_unless_told_not_to(
+    command: list[str], engine: Dockerd | Corten, name: str
+) -> None:
     subprocess.run([*engine.cli, "create", "--name", name, "busybox", "true"], check=True, capture_output=True)
     told = Keyboard([*command, "cp", "/etc/hostname", f"{name}:/tmp/h"])
     assert told.end() == 0

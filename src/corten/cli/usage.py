@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from corten.cli.flags import Flag
     from corten.cli.table import Command
 
-__all__ = ["flag_lines", "page"]
+__all__ = ["flag_lines", "page", "shown_default"]
 
 _COMMON = ("run", "exec", "ps", "build", "pull", "push", "images", "login", "logout", "search", "version", "info")
 _OWN = ("doctor", "serve", "runtime", "completion")
@@ -86,7 +86,7 @@ def flag_lines(flags: tuple[Flag, ...], width: int = 0) -> list[str]:
     left = max(map(len, heads)) + 3
     lines: list[str] = []
     for head, flag in zip(heads, shown, strict=True):
-        first, *rest = _wrapped(flag.usage + _default(flag), (width or _columns()) - left)
+        first, *rest = _wrapped(flag.usage + shown_default(flag), (width or _columns()) - left)
         lines.append(f"{head:<{left}}{first}".rstrip())
         lines += [" " * left + line for line in rest]
     return lines
@@ -97,7 +97,8 @@ def _head(flag: Flag) -> str:
     return f"  {short}--{flag.name}" + (f" {flag.kind}" if flag.kind else "")
 
 
-def _default(flag: Flag) -> str:
+def shown_default(flag: Flag) -> str:
+    """The default as help pages show it behind the usage; nothing for one that is empty."""
     if flag.default in (None, "", 0, False, ()):
         return ""
     shown = f'"{flag.default}"' if isinstance(flag.default, str) else str(flag.default).lower()

@@ -27,6 +27,11 @@ class Address:
         if scheme == "unix":
             self.path = rest or system_socket()
         elif scheme in ("tcp", "http"):
+            if variable("DOCKER_TLS_VERIFY"):
+                raise Unimplemented(
+                    f"cannot reach {text}: DOCKER_TLS_VERIFY is set, and TLS is not built",
+                    hint="unset it only where nobody else can read what passes, or use a Unix socket",
+                )
             self.host, self.port = _host_and_port(rest.partition("/")[0], text)
         elif scheme in ("ssh", "npipe", "fd", "https"):
             raise Unimplemented(

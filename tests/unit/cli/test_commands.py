@@ -318,3 +318,23 @@ def test_completion_knows_commands_flags_and_names(
 def test_each_shell_gets_its_script(run: Run, shell: str) -> None:
     assert "corten __complete" in run("completion", shell).stdout
     assert run("completion", "nosuch").returncode == 1
+
+
+def test_what_was_to_be_encrypted_is_never_sent_in_the_clear() -> None:
+    env = {"DOCKER_TLS_VERIFY": "1", "DOCKER_HOST": "tcp://127.0.0.1:1"}
+    done = subprocess.run([OURS, "ps"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "TLS is not built" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "words", "place"),
+    [
+        ({"CORTEN_HOST": "unix:///b", "CORTEN_ROOT": "/c", "DOCKER_HOST": "unix:///d"}, ["-H", "unix:///a"], "/a"),
+        ({"CORTEN_HOST": "unix:///b", "CORTEN_ROOT": "/c", "DOCKER_HOST": "unix:///d"}, [], "/b"),
+        ({"CORTEN_HOST": "", "DOCKER_HOST": "unix:///d"}, [], "/d"),
+    ],
+)
+def test_the_engine_is_named_by_the_first_that_says_so(env: dict[str, str], words: list[str], place: str) -> None:
+    done = subprocess.run([OURS, *words, "ps"], env=env, capture_output=True, text=True, check=False)
+    assert f"Cannot connect to the engine at unix://{place}:" in done.stderr

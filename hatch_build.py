@@ -56,7 +56,9 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
         program = compile_native(build / "corten")
         launcher = write_launcher(build / "corten-python", source=HERE / "src" if version == "editable" else None)
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        # The program is static, so it runs on every Linux of its machine, whatever the libc.
+        machine = sysconfig.get_platform().split("-")[-1]
+        build_data["tag"] = f"py3-none-manylinux_2_17_{machine}.manylinux2014_{machine}.musllinux_1_1_{machine}"
         build_data["shared_scripts"] = {
             str(program): "corten",
             str(shutil.copy2(program, build / "corten-runtime")): "corten-runtime",

@@ -20,6 +20,7 @@ GROUPS = {
     "volume": "Manage volumes",
     "system": "Manage Corten itself",
     "builder": "Manage builds",
+    "registry": "Serve a registry",
 }
 
 _ROWS = """
@@ -85,6 +86,7 @@ system.events:EVENTS         system events, events
 system.prune:PRUNE           system prune
 system.reset:RESET           system reset
 system.serve:SERVE           serve
+registry.serve:SERVE         registry serve
 system.runtime:RUNTIME       runtime
 system.doctor:DOCTOR         doctor
 system.completion:COMPLETION completion

@@ -82,11 +82,18 @@ class Store:
         return self.path(digest).exists()
 
     def ingest(
-        self, ref: str, expected: Digest | None = None, size: int | None = None, *, resumable: bool = True
+        self,
+        ref: str,
+        expected: Digest | None = None,
+        size: int | None = None,
+        *,
+        resumable: bool = True,
+        algorithm: str = "sha256",
     ) -> Writer:
         """Begin, or go on with, the blob that the caller knows as `ref`; look at the writer's `offset`.
 
-        What is not `resumable` goes at the next start, when a crash left it. Raises AlreadyExists when `expected` is
+        What is not `resumable` goes at the next start, when a crash left it. The bytes are hashed by the `expected`
+        digest's algorithm; who expects none yet says which `algorithm`. Raises AlreadyExists when `expected` is
         already there, Unavailable when somebody else writes `ref` now.
         """
         if expected is not None and expected in self:
@@ -99,7 +106,12 @@ class Store:
         try:
             path = self.root / "ingest" / name
             return Writer(
-                path, expected=expected, size=size, publish=self._publish, release=lambda: self._release(name)
+                path,
+                algorithm=expected.algorithm if expected else algorithm,
+                expected=expected,
+                size=size,
+                publish=self._publish,
+                release=lambda: self._release(name),
             )
         except BaseException:
             self._release(name)
@@ -196,6 +208,13 @@ class Store:
         """As a collector: free what was discarded, and the ingests that nobody goes on with."""
         for path in (self.root / "trash").iterdir():
             path.unlink(missing_ok=True)
+
+    def forget(self, ref: str) -> None:
+        """Drop what was ingested as `ref`; nothing when somebody writes it now, or nobody ever did."""
+        name = hashlib.sha256(ref.encode()).hexdigest()
+        with self._lock:
+            if name not in self._writing:
+                (self.root / "ingest" / name).unlink(missing_ok=True)
 
     def abandon(self, *, older_than: float = DAY) -> None:
         """When an engine starts: drop the ingests that cannot be resumed, and those that nobody resumed in so long.

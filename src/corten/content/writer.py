@@ -21,6 +21,7 @@ class Writer:
         self,
         path: Path,
         *,
+        algorithm: str,
         expected: Digest | None,
         size: int | None,
         publish: Callable[[int, Path, Digest], None],
@@ -31,7 +32,7 @@ class Writer:
         self._size = size
         self._publish = publish
         self._release = release
-        self._hash = hashlib.new(expected.algorithm if expected else "sha256")
+        self._hash = hashlib.new(algorithm)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self.offset = 0
         self._rehash()
@@ -82,13 +83,19 @@ class Writer:
         self.offset = 0
         self._hash = hashlib.new(self._hash.name)
 
-    def commit(self) -> Digest:
+    def commit(self, expected: Digest | None = None) -> Digest:
         """Verify, make durable, and let the blob appear under its digest; returns that digest.
 
-        Raises DataLoss when size or digest are not the promised ones; the bytes are dropped then.
+        A sender that promises a digest only at the end gives it as `expected`; of another algorithm than the one the
+        bytes were hashed with, they are read and hashed once more. Raises DataLoss when size or digest are not the
+        promised ones; the bytes are dropped then.
         """
         if self._size is not None and self.offset != self._size:
             self._reject(f"{self.offset} bytes came, {self._size} were announced")
+        self._expected = expected or self._expected
+        if self._expected is not None and self._expected.algorithm != self._hash.name:
+            self._hash, self.offset = hashlib.new(self._expected.algorithm), 0
+            self._rehash()
         digest = self.digest
         if self._expected is not None and digest != self._expected:
             self._reject(f"what came has the digest {digest}")

@@ -120,6 +120,14 @@ class BlockingBody:
             wanted -= len(part) if wanted > 0 else 0
         return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
+    def read1(self, size: int) -> bytes:
+        """What is there, at least a byte and at most `size`; for who keeps what came before a client broke off."""
+        if not self._rest:
+            self._fill()
+        part = bytes(self._rest[:size])
+        self._rest = self._rest[size:]
+        return part
+
     def readable(self) -> bool:
         return True
 

@@ -15,13 +15,15 @@ import os
 import select
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 import h11
 
-from corten.api.http import plain
+from corten.api.http import plain, sendfile
 from corten.api.http.body import HIGH, Body
 from corten.api.http.plain import H11Writer, PlainWriter, Request
+from corten.api.http.sendfile import FilePart
 from corten.model.cancel import Cancel
 from corten.model.errors import Cancelled
 
@@ -29,6 +31,7 @@ __all__ = ["App", "Connection", "Exchange", "Outflow", "Request", "Response"]
 
 Headers = Sequence[tuple[str, str]]
 MAX_HEAD = 1 << 20  # as Go's server; registry credentials for many hosts travel in one header
+PIECE = 1 << 20
 DRAIN = 256 << 10  # what Go's server reads of an unread body to keep the connection
 
 
@@ -92,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._pump()
         if self._hung_up():
             self._transport.abort()
+            return False
         return True
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -139,6 +143,40 @@ class Connection(asyncio.Protocol):
             await self._drained
         if self._lost:
             raise Cancelled("the client went away")
+
+    async def send_file(self, head: bytes, part: FilePart, pool: Executor) -> None:
+        """Send `head` and then a part of a file, whose descriptor is ours to close; `Cancelled` when the client goes.
+
+        The kernel moves the bytes (sendfile) while a thread of `pool` waits, on a duplicate of the socket, so that
+        neither a slow disk nor a client that hangs up can hurt the loop. Behind TLS they are read and encrypted here.
+        """
+        try:
+            if self._transport.get_extra_info("sslcontext") or not part.length:
+                self.write(head)
+                await self._send_pieces(part)
+                return
+            self._transport.set_write_buffer_limits(0)
+            self.write(head)
+            await self.drain()
+            sock = os.dup(self._transport.get_extra_info("socket").fileno())
+            sending = self._loop.run_in_executor(pool, sendfile.send, sock, part._replace(fd=os.dup(part.fd)))
+            await asyncio.shield(sending)  # a thread that runs closes what it was given, also when nobody waits
+            self._transport.set_write_buffer_limits()
+        except OSError as error:
+            self._transport.abort()
+            raise Cancelled(f"the client went away: {error}") from error
+        finally:
+            os.close(part.fd)
+
+    async def _send_pieces(self, part: FilePart) -> None:
+        offset, end = part.offset, part.offset + part.length
+        while offset < end:
+            data = await asyncio.to_thread(os.pread, part.fd, min(PIECE, end - offset), offset)
+            if not data:
+                raise OSError("the file ended early")
+            self.write(data)
+            await self.drain()
+            offset += len(data)
 
     async def surrender(self, head: bytes) -> Hijacked:
         """Answer with `head`, stop being the reader, and give the socket away without shutting it down."""
@@ -302,6 +340,18 @@ class Exchange:
         self.answered = True
         self._connection.write(self._writer.begin(status, headers))
         return Outflow(self, self._connection, self._writer)
+
+    async def respond_file(self, status: int, headers: Headers, part: FilePart, pool: Executor) -> None:
+        """Send a part of a file as the whole answer; its descriptor is ours to close."""
+        self.answered = True
+        head = self._writer.begin_sized(status, [*headers, ("Content-Length", str(part.length))])
+        if self.request.method == "HEAD":
+            os.close(part.fd)
+            self._connection.write(head)
+        else:
+            await self._connection.send_file(head, part, pool)
+        self._writer.end_sized(0 if self.request.method == "HEAD" else part.length)
+        self.finished = True
 
     async def hijack(self, content_type: str, headers: Headers, *, protocol: str = "tcp") -> Hijacked:
         """Turn the exchange into a raw duplex stream and give the socket away.

@@ -18,8 +18,10 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEAD = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1\r\n((?:%b:[\t -~\x80-\xff]*\r\n)+)\r\n" % _TOKEN)
 _NOT_PLAIN = frozenset(("connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"))
 _REASONS = {
-    200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified", 400: "Bad Request", 401: "Unauthorized",
-    403: "Forbidden", 404: "Not Found", 409: "Conflict", 412: "Precondition Failed", 429: "Too Many Requests",
+    200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 304: "Not Modified",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    409: "Conflict", 412: "Precondition Failed", 413: "Content Too Large", 416: "Range Not Satisfiable",
+    429: "Too Many Requests",
     499: "Client Closed Request", 500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
     504: "Gateway Timeout",
 }  # fmt: skip
@@ -68,6 +70,13 @@ class PlainWriter:
     def end(self) -> bytes:
         return b"0\r\n\r\n"
 
+    def begin_sized(self, status: int, headers: Headers) -> bytes:
+        """The head of an answer whose headers say its length; its bytes go past us."""
+        return _head(status, headers)
+
+    def end_sized(self, _: int) -> None:
+        """The bytes of a sized answer have gone out."""
+
 
 class H11Writer:
     """The same answers through h11, which keeps the connection's state."""
@@ -88,8 +97,26 @@ class H11Writer:
     def end(self) -> bytes:
         return self._send(h11.EndOfMessage())
 
+    def begin_sized(self, status: int, headers: Headers) -> bytes:
+        return self.begin(status, headers)
+
+    def end_sized(self, length: int) -> None:
+        if length:
+            self._h11.send_with_data_passthrough(h11.Data(data=_Sent(length)))  # type: ignore[arg-type]
+        self._send(h11.EndOfMessage())
+
     def _send(self, event: h11.Event) -> bytes:
         return self._h11.send(event) or b""
+
+
+class _Sent:
+    """Bytes that went from a file to the socket; h11 only counts them."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
 
 
 def _reason(status: int) -> bytes:

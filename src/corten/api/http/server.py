@@ -2,8 +2,12 @@
 
 import asyncio
 import socket
+from typing import TYPE_CHECKING
 
 from corten.api.http.connection import App, Connection
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Server"]
 
@@ -21,11 +25,11 @@ class Server:
         """How many clients are connected (a hijacked one no longer counts: its socket was given away)."""
         return len(self._connections)
 
-    async def listen(self, sock: socket.socket) -> None:
-        """Serve `sock`, which the server owns from now on."""
+    async def listen(self, sock: socket.socket, tls: "ssl.SSLContext | None" = None) -> None:
+        """Serve `sock`, which the server owns from now on; with `tls`, only to clients that speak it."""
         loop = asyncio.get_running_loop()
         make = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-        server = await make(lambda: Connection(self._app, self._connections), sock=sock)
+        server = await make(lambda: Connection(self._app, self._connections), sock=sock, ssl=tls)
         self._servers.append(server)
 
     async def close(self, grace: float) -> None:

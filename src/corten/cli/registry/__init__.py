@@ -1,0 +1,3 @@
+"""Commands that serve a registry."""
+
+__all__: list[str] = []

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -282,3 +283,26 @@ def test_chunk_ranges_are_read_strictly() -> None:
         ranges.chunk("9-5", None, 0)
     with pytest.raises(SizeInvalid):
         ranges.chunk("0-9", 9, 0)
+
+
+def test_the_command_serves_the_root_it_is_told(tmp_path: Path) -> None:
+    """Through the command line itself, whose flags are the daemon's."""
+    import sys
+
+    root = tmp_path / "deep" / "registry"
+    users = tmp_path / "htpasswd"
+    users.write_text("anna:$6$saltsalt$" + _crypt("secret", "$6$saltsalt$") + "\n")
+    told, tell = os.pipe()
+    flags = ["--listen=127.0.0.1:0", f"--root={root}", f"--htpasswd={users}", f"--ready-fd={tell}"]
+    command = [str(Path(sys.executable).with_name("corten")), "registry", "serve", *flags]
+    process = subprocess.Popen(command, pass_fds=[tell], stderr=subprocess.DEVNULL)
+    os.close(tell)
+    with os.fdopen(told) as file:
+        address = f"127.0.0.1:{int(file.readline())}"
+    try:
+        with Client(address) as client:
+            assert client.ask("GET", "/v2/").status == 401
+        assert (root / "content").is_dir()
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0

@@ -234,10 +234,12 @@ void proc_output(struct proc *p, int which)
     proc_update(p);
 }
 
+/* At the end of a process: what stands in its pipes, at most as much as a pipe can hold (1 MiB, or a terminal's small pieces), for
+ * a child that it left behind may write for ever. */
 void proc_drain(struct proc *p)
 {
     for (int which = 0; which < 2; which++)
-        while (output_once(p, which))
+        for (int reads = 0; reads < 256 && output_once(p, which); reads++)
             ;
 }
 
@@ -438,6 +440,7 @@ int client_attach(struct proc *p, const struct msg_attach *a, const struct messa
         *c = (struct client){.used = true, .proc = p, .flags = a->flags, .nkeys = (uint8_t)m->tail_len, .progress = now_seconds()};
         memcpy(c->keys, m->tail, m->tail_len);
         c->late.fd = c->replay.fd = c->early.fd = -1;
+        fcntl(m->fds[0], F_SETFL, O_NONBLOCK); /* for sendfile, which has no flag of its own */
         watch_start(&c->sock, m->fds[0], KIND_CLIENT, (size_t)(c - clients));
         if (a->flags & FLAG_EARLY && m->nfds > 1)
             backlog_of(&c->early, m->fds[1]);

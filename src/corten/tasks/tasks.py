@@ -185,12 +185,12 @@ class Tasks:
             plan = make_plan()  # meanwhile the monitor comes up
             launch = Launch(plan, self._send_create(connection, plan_file(plan, fault), config), 0)
             undo.callback(launch.control.close)
-            connection.hello()
-            if config.ports:
-                send_ports(connection, config.ports)
             hooks = Hooks(spec, config.id, config.bundle, self.program)
             controller = Controller(launch, hooks, on_network)
             _run_to_created(launch, controller, cancel, undo)
+            connection.hello()  # not before: a monitor whose launch failed is gone, and that must not hide why
+            if config.ports:
+                send_ports(connection, config.ports)
             record = msgspec.structs.replace(record, pid=launch.pid, start=pidfd.start_time(launch.pid))
             state.write(record)
             task = Task(self, state, record, connection, cgroups)

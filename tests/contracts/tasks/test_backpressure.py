@@ -46,6 +46,21 @@ def test_a_client_that_takes_nothing_is_cut_off_and_the_process_goes_on(careful:
     assert len(stalled.all()) < len(numbers(MANY))
 
 
+def test_a_client_that_stops_in_the_middle_holds_up_nobody_else(careful: Workshop) -> None:
+    task = careful.create("/bin/sh", "-c", "busybox seq 1 60000; read x; busybox seq 1 20000", open_stdin=True)
+    middle = careful.attach(task, slow=True, multiplex=False)
+    other = careful.attach(task, stdin=True, multiplex=False)
+    task.start()
+    while len(other.seen()) < len(numbers(60_000)):
+        time.sleep(0.01)
+    taken = middle.socket.recv(150_000)  # its backlog moves on, and then it takes no more
+    time.sleep(0.2)
+    other.send(b"\n")
+    assert other.all() == numbers(60_000) + numbers(20_000)
+    assert ended(task).code == 0
+    assert taken + middle.all() == numbers(60_000) + numbers(20_000)
+
+
 def test_after_the_end_a_client_may_take_its_time_but_not_for_ever(careful: Workshop) -> None:
     task = careful.create("/bin/busybox", "seq", "1", "100000")
     late, never = careful.attach(task, slow=True, multiplex=False), careful.attach(task, slow=True, multiplex=False)

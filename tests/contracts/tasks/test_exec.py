@@ -90,6 +90,14 @@ def test_execs_end_with_the_container_and_clients_see_it(either: Workshop) -> No
         either.exec(task, "/bin/true")
 
 
+def test_a_child_that_writes_for_ever_does_not_keep_the_stream_open(either: Workshop) -> None:
+    task = either.run("/bin/sleep", "60")
+    process = either.exec(task, "/bin/sh", "-c", "busybox yes & exit 3")
+    assert either.attach(process, multiplex=False).all().startswith(b"y\n") or ended(process)
+    assert ended(process).code == 3
+    assert task.status() == "running"
+
+
 def test_a_hundred_execs_leave_no_slot_behind(workshop: Workshop) -> None:
     task = workshop.run("/bin/sleep", "60")
     for number in range(140):  # more than the monitor's table holds

@@ -123,7 +123,7 @@ def test_whichever_row_fails_nothing_is_left(either: Workshop) -> None:
     for row, step in enumerate(plan.steps[:created]):
         if step.actor == "controller" or errno.EIO in step.accept:
             continue
-        with pytest.raises(CortenError):
+        with pytest.raises(CortenError, match=r"(?i)input/output error"):
             either.tasks.launch(plan, config, cgroups=groups, fault=(row, errno.EIO))
         assert os.listdir(either.tasks.run_dir) == [], step
         assert not any(os.path.isdir(each) for each in groups.directories()), step

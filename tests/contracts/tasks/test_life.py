@@ -292,5 +292,5 @@ def test_a_monitor_is_small(workshop: Workshop) -> None:
     while "20000\n" not in workshop.logged(task):
         time.sleep(0.01)
     rollup = Path(f"/proc/{task.record.monitor}/smaps_rollup").read_text().splitlines()
-    private = sum(int(line.split()[1]) for line in rollup if line.startswith("Private_Dirty"))
+    private = sum(int(line.split()[1]) for line in rollup if line.startswith("Anonymous:"))
     assert private <= 128, f"{private} KiB"

@@ -44,7 +44,7 @@ int front_main(int argc, char **argv, const char *program)
         return 125;
     int k = 0;
     args[k++] = python;
-    args[k++] = "-IS";
+    args[k++] = "-ISXutf8"; /* UTF-8 whatever the locale is: nothing of it needs to be loaded */
     args[k++] = script;
     args[k++] = (char *)program;
     for (int i = 1; i < argc; i++)

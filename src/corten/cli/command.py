@@ -33,9 +33,7 @@ def main(argv: list[str]) -> int:
     """Run the command line `argv` (without the program's name) and return its exit status."""
     _arrange_streams()
     try:
-        status = _dispatch(argv)
-        sys.stdout.flush()
-        return status
+        return _dispatch(argv)
     except Fault as fault:
         return _end(fault.message, fault.hint, fault.status)
     except EngineError as error:
@@ -57,7 +55,11 @@ def _arrange_streams() -> None:
 
 
 def _end(message: str, hint: str, status: int) -> int:
-    sys.stdout.flush()
+    """Say why it ends with `status`, behind what was printed before."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return status or 1  # whoever ends the process tells it
     if message:
         sys.stderr.write(message + "\n")
     if hint:

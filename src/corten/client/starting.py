@@ -92,7 +92,7 @@ def _root_of(roots: Roots) -> str:
 def _program() -> list[str]:
     """How to run `serve`: as we were started ourselves, by the static program's launcher, else as a module."""
     words = sys.orig_argv
-    if len(words) > 3 and words[1] == "-IS" and words[3] == "corten":
+    if len(words) > 3 and words[1].startswith("-IS") and words[3] == "corten":
         return [sys.executable, *words[1:4], "serve"]
     return [sys.executable, "-m", "corten.daemon"]
 

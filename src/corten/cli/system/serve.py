@@ -26,6 +26,9 @@ def _run(session: Session, options: Options, _: list[str]) -> int:
         argv.append("--background")
     if options.given("ready-fd"):
         argv += ["--ready-fd", str(options.number("ready-fd"))]
+    import gc
+
+    gc.set_threshold(700, 10, 10)  # the interpreter's own: a command collects rarely, an engine lives long
     _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)  # a client that goes away must not take the engine along
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     return call_entry("corten.daemon.command", argv)

@@ -3,9 +3,14 @@
 Each family is one function; a new table is one more line in FAMILIES.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import msgspec
+
+from corten.api.docker import routes
 from corten.cli import index
+from corten.model.container import wire_fields
 from corten.network import options
 from corten.plan.catalog import OPERATIONS
 from corten.runtime import validation
@@ -35,7 +40,35 @@ def cli() -> Sections:
     return {command.paths[0]: {flag.name for flag in command.flags} for command in index.commands() if command.flags}
 
 
-FAMILIES: dict[str, Callable[[], Sections]] = {"cli": cli, "plan": plan, "network": network, "runtime": runtime}
+def api() -> Sections:
+    """Query parameters by endpoint; the fields of JSON bodies by the struct that declares them."""
+    sections: Sections = {}
+    for route in routes():
+        if parameters := {field.encode_name for field in msgspec.structs.fields(route.query)}:
+            sections[f"{route.method} {route.pattern}"] = parameters
+        if route.body is not None:
+            sections |= dict(structs_of(route.body))
+    return sections
+
+
+def structs_of(body: Any) -> Iterator[tuple[str, set[str]]]:
+    """The struct a JSON body is read into and those within it, each with its fields."""
+    if isinstance(body, type) and issubclass(body, msgspec.Struct):
+        fields = wire_fields(body)
+        yield body.__name__, set(fields)
+        for hint in fields.values():
+            yield from structs_of(hint)
+    for part in getattr(body, "__args__", ()):
+        yield from structs_of(part)
+
+
+FAMILIES: dict[str, Callable[[], Sections]] = {
+    "api": api,
+    "cli": cli,
+    "network": network,
+    "plan": plan,
+    "runtime": runtime,
+}
 
 
 def declared() -> dict[tuple[str, str], set[str]]:

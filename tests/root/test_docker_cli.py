@@ -3,6 +3,8 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -557,6 +559,62 @@ def test_prune_removes_what_is_unused(engine: Engine) -> None:
     running = engine.running()
     assert "Total reclaimed space" in engine.out("system", "prune", "-f")
     assert engine.out("ps", "-aq", "--no-trunc") == running
+
+
+# Registries
+
+REGISTRY = """
+import threading
+from tests.fake_registry import FakeRegistry
+print(FakeRegistry({"me": "secret"}).address, flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.fixture
+def registry(engine: Engine) -> Iterator[str]:
+    """The address of a registry with one user, on the loopback of the engine's own network namespace."""
+    assert engine.process is not None
+    words = ["nsenter", "-t", str(engine.process.pid), "-n", "--", sys.executable, "-c", REGISTRY]
+    root = Path(__file__).parent.parent.parent
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.kill()
+
+
+@pytest.mark.skipif(bool(OTHER_HOST), reason="the registry must be in the engine's network namespace")
+def test_an_image_travels_through_a_registry_with_a_login(engine: Engine, registry: str) -> None:
+    name = f"{registry}/some/where:1"
+    engine.docker("tag", IMAGE, name)
+    before = engine.out("image", "inspect", name, "--format", "{{.Id}}")
+    refused = engine.docker("push", name, check=False)
+    assert refused.returncode == 1
+    wrong = engine.docker("login", "-u", "me", "-p", "wrong", registry, check=False)
+    assert wrong.returncode == 1
+    assert "Login Succeeded" in engine.out("login", "-u", "me", "--password-stdin", registry, stdin="secret")
+    assert re.search(r"1: digest: sha256:[0-9a-f]{64} size: \d+", engine.out("push", name))
+    engine.docker("rmi", name)
+    pulled = engine.out("pull", name)
+    assert f"Status: Downloaded newer image for {name}" in pulled
+    assert engine.out("image", "inspect", name, "--format", "{{.Id}}") == before
+    assert f"Status: Image is up to date for {name}" in engine.out("pull", "--platform", "linux/amd64", name)
+    engine.docker("rmi", name)
+    assert engine.out("run", "--rm", name, "echo", "pulled and run") == "pulled and run"
+    missing = engine.docker("pull", f"{registry}/some/where:2", check=False)
+    assert missing.returncode == 1
+    assert "not found" in missing.stderr
+    engine.docker("logout", registry)
+    engine.docker("rmi", name)
+
+
+def test_a_tree_is_imported_with_changes(engine: Engine, tmp_path: Path) -> None:
+    container = engine.out("create", IMAGE, "true")
+    engine.docker("export", "-o", str(tmp_path / "tree.tar"), container)
+    engine.docker("import", "-m", "from a tree", "-c", "CMD echo imported", str(tmp_path / "tree.tar"), "tree:1")
+    assert engine.out("run", "--rm", "tree:1") == "imported"
+    assert "from a tree" in engine.out("history", "--format", "{{.Comment}}", "tree:1")
+    engine.docker("rmi", "tree:1")
 
 
 # The engine dies

@@ -139,7 +139,8 @@ class Images:
         platform: str = "",
     ) -> str:
         """An image of one layer from a tar of a root filesystem; returns its id."""
-        target = Reference.parse_name(repo).with_tag(tag or "latest") if repo else None
+        target = Reference.parse_name(repo) if repo else None  # a tag may stand in `repo`, as `docker import` sends it
+        target = target and (target.with_tag(tag) if tag else target.with_default_tag())
         about = Authored(now(), comment=message or "Imported from -")
         wanted = Platform.parse(platform).normal() if platform else None
         return str(self._images.import_(stream, amend(RunConfig(), changes), about, name=target, platform=wanted))

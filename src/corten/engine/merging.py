@@ -26,7 +26,6 @@ def merge(asked: ContainerConfig, image: RunConfig) -> ContainerConfig:
         stop_signal=asked.stop_signal or image.stop_signal,
         healthcheck=health(asked.healthcheck, image.healthcheck),
         shell=asked.shell or (tuple(image.shell) if image.shell else None),
-        on_build=None,
     )
     if not united.entrypoint and not united.cmd:
         raise InvalidArgument("no command specified", hint="the image has none either: give one after its name")

@@ -474,5 +474,17 @@ def test_update_changes_a_running_containers_limits(client: Client) -> None:
         {"AttachStdout": True, "Cmd": ["sh", "-c", f"cd /sys/fs/cgroup; cat {' '.join(files)}"]}
     ).run()
     assert told[0].split()[:2] == [b"44", b"25000"]
+    for passed_over in ({"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": 5}]}, {"CgroupParent": "/other"}):
+        container.update(passed_over)
+    assert container.inspect()["HostConfig"]["CgroupParent"] == ""
+    assert not container.inspect()["HostConfig"]["Ulimits"]
+    for refused in ({"CpuCount": 1}, {"IOMaximumIOps": 1}):
+        with pytest.raises(EngineError, match="Windows"):
+            client.containers.create({"Image": IMAGE, "Cmd": ["true"], "HostConfig": refused})
+    other = client.containers.run({"Image": IMAGE, "Cmd": ["sleep", "1000"]})
+    other.update({"NanoCpus": 500_000_000})
+    quota = "cpu.max" if UNIFIED else "cpu/cpu.cfs_quota_us"
+    told = other.exec({"AttachStdout": True, "Cmd": ["cat", f"/sys/fs/cgroup/{quota}"]}).run()
+    assert told[0].split()[0] == b"50000"
     container.update({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}})
     assert container.inspect()["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 2}

@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import tarfile
 import threading
 import time
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import BytesMessage
+from wsproto.events import Request as Handshake
 
 from corten.client.address import Address
 from corten.client.connection import Connection, EngineError
@@ -306,3 +310,82 @@ def test_events_are_filtered_and_bounded(client: Client) -> None:
     client.containers.create({"Image": IMAGE, "Cmd": ["true"]}, name="unseen")
     told = list(client.events(since=since, until=str(int(time.time()) + 1), filters={"container": ["seen"]}))
     assert [(event["Action"], event["Actor"]["Attributes"]["name"]) for event in told] == [("create", "seen")]
+
+
+def test_a_websocket_is_an_attach(client: Client, engine: Engine) -> None:
+    client.containers.run({"Image": IMAGE, "Cmd": ["cat"], "OpenStdin": True}, name="echo")
+    websocket = WSConnection(ConnectionType.CLIENT)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(engine.path)
+        query = "stream=1&stdin=1&stdout=1&stderr=1&logs=0&detachKeys=ctrl-a"
+        sock.sendall(websocket.send(Handshake(host="x", target=f"/containers/echo/attach/ws?{query}")))
+        seen = b""
+        sent = False
+        while seen != b"through the engine":
+            websocket.receive_data(sock.recv(4096))
+            for event in websocket.events():
+                seen += bytes(event.data) if isinstance(event, BytesMessage) else b""
+            if not sent:
+                sock.sendall(websocket.send(BytesMessage(data=b"through the engine")))
+                sent = True
+
+
+def test_an_exec_starts_with_the_size_it_is_given(client: Client) -> None:
+    command = {"AttachStdout": True, "Tty": True, "Cmd": ["stty", "size"]}
+    exec_ = sleeper(client).exec(command)
+    stream = client.hijack(f"/exec/{exec_.id}/start", body={"Tty": True, "ConsoleSize": [21, 63]})
+    data = stream.early
+    while more := stream.sock.recv(4096):
+        data += more
+    stream.close()
+    assert data.strip() == b"21 63"
+
+
+def test_detach_keys_of_an_exec_leave_it_running(client: Client) -> None:
+    command = {"AttachStdin": True, "AttachStdout": True, "Tty": True, "Cmd": ["cat"], "DetachKeys": "ctrl-a,d"}
+    exec_ = sleeper(client).exec(command)
+    stream = client.hijack(f"/exec/{exec_.id}/start", body={"Tty": True})
+    stream.sock.sendall(b"\x01d")
+    while stream.sock.recv(4096):
+        pass
+    stream.close()
+    assert exec_.inspect()["Running"]
+
+
+def test_a_connection_has_its_endpoint_settings(client: Client) -> None:
+    network = client.networks.create({"Name": "wide", "IPAM": {"Config": [{"Subnet": "10.79.0.0/24"}]}})
+    container = sleeper(client, "joiner")
+    client.networks.connect(network, "joiner", {"IPAMConfig": {"IPv4Address": "10.79.0.40"}, "Aliases": ["a"]})
+    found = container.inspect()["NetworkSettings"]["Networks"]["wide"]
+    assert found["IPAddress"] == "10.79.0.40"
+    client.networks.disconnect(network, "joiner", force=True)
+    assert "wide" not in container.inspect()["NetworkSettings"]["Networks"]
+    client.networks.remove(network)
+
+
+def test_networks_have_drivers_families_options_and_reserved_addresses(client: Client) -> None:
+    config = [{"Subnet": "10.80.0.0/24", "AuxiliaryAddresses": {"printer": "10.80.0.2"}}, {"Subnet": "fd00:80::/64"}]
+    asked = {"Driver": "bridge", "EnableIPv6": True, "EnableIPv4": True, "Attachable": True, "Scope": "local"}
+    ipam = {"Driver": "default", "Config": config, "Options": {"a": "b"}}
+    options = {"com.docker.network.driver.mtu": "1400"}
+    network = client.networks.create({"Name": "rich", **asked, "IPAM": ipam, "Options": options})
+    shown = client.networks.get("rich")
+    assert {name: shown[name] for name in asked} == asked
+    assert shown["IPAM"]["Options"] == {"a": "b"}
+    endpoint = {"IPAMConfig": {"IPv6Address": "fd00:80::77"}, "GwPriority": 5}
+    request: dict[str, Any] = {
+        "HostConfig": {"NetworkMode": "rich"},
+        "NetworkingConfig": {"EndpointsConfig": {"rich": endpoint}},
+    }
+    container = sleeper(client, **request)
+    found = container.inspect()["NetworkSettings"]["Networks"]["rich"]
+    assert (found["IPAddress"], found["GlobalIPv6Address"]) == ("10.80.0.3", "fd00:80::77")
+    assert container.exec({"AttachStdout": True, "Cmd": ["cat", "/sys/class/net/eth0/mtu"]}).run()[0] == b"1400\n"
+    container.remove(force=True)
+    client.networks.remove(network)
+    swarm: list[dict[str, Any]] = [{"ConfigOnly": True}, {"ConfigFrom": {"Network": "x"}}, {"Ingress": True}]
+    for refused in (*swarm, {"Scope": "swarm"}, {"Driver": "overlay"}, {"IPAM": {"Driver": "x"}}):
+        with pytest.raises(EngineError):
+            client.networks.create({"Name": "refused", **refused})
+    assert "refused" not in [row["Name"] for row in client.networks.list()]

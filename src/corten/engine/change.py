@@ -7,12 +7,20 @@ from msgspec.structs import replace
 from corten.engine import names, validation
 from corten.engine.record import Container
 from corten.engine.services import Services, commit, event
-from corten.model.container import HostConfig, Resources, UpdateConfig
+from corten.model.container import HostConfig, UpdateConfig
 from corten.model.errors import Conflict, InvalidArgument
 from corten.model.runtime_spec import Resources as Limits
 from corten.spec import resources
 
 __all__ = ["rename", "resize", "update"]
+
+
+# What a running container's control group can take; devices, ulimits and the parent stay as they were made, and
+# Docker passes over them here too.
+UPDATABLE = (
+    "blkio_weight", "cpu_period", "cpu_quota", "cpu_realtime_period", "cpu_realtime_runtime", "cpu_shares",
+    "cpuset_cpus", "cpuset_mems", "memory", "memory_reservation", "memory_swap", "nano_cpus", "pids_limit",
+)  # fmt: skip
 
 
 def rename(services: Services, reference: str, name: str) -> None:
@@ -59,7 +67,7 @@ def update(services: Services, reference: str, wanted: UpdateConfig) -> list[str
 def merged(host: HostConfig, wanted: UpdateConfig) -> HostConfig:
     """The limits that are named replace the old ones; what stays 0 stays as it was (Docker's UpdateContainer)."""
     changes: dict[str, Any] = {}
-    for field in Resources.__struct_fields__:
+    for field in UPDATABLE:
         value = getattr(wanted, field)
         if value or (field == "pids_limit" and value is not None):
             changes[field] = value

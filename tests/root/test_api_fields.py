@@ -191,6 +191,28 @@ EFFECTS: dict[str, Effect] = {
     "HostConfig.UsernsMode": host("cat /proc/self/uid_map", r"0\s+0\s+\d+", UsernsMode="host"),
     "HostConfig.Runtime": host("echo runs", "runs", Runtime="runc"),
     "Mount.Consistency": mount("ls -d /m/share", "/m/share", Type="bind", Source="/usr", Consistency="cached"),
+    "HostConfig.BlkioWeight": cgroup(
+        "blkio/blkio*.weight", "io*.weight", "300", r"(default )?\d+(.|\n)*", BlkioWeight=300
+    ),
+    "BindOptions.ReadOnlyForceRecursive": mount(
+        "grep ' /m' /proc/mounts | grep -vc ' ro,'",
+        "0",
+        Type="bind",
+        Source="/dev",
+        ReadOnly=True,
+        BindOptions={"ReadOnlyForceRecursive": True, "Propagation": "rprivate"},
+    ),
+    "BindOptions.ReadOnlyNonRecursive": mount(
+        "grep ' /m ' /proc/mounts | grep -c ' ro,'; grep ' /m/shm ' /proc/mounts | grep -q ' rw,' && echo below",
+        "1\nbelow",
+        Type="bind",
+        Source="/dev",
+        ReadOnly=True,
+        BindOptions={"ReadOnlyNonRecursive": True},
+    ),
+    "TmpfsOptions.Options": mount(
+        "grep ' /m ' /proc/mounts | grep -c noexec", "0", Type="tmpfs", TmpfsOptions={"Options": [["exec"]]}
+    ),
     "BindOptions.Propagation": mount(
         "grep -c ' /m .*shared:' /proc/self/mountinfo",
         "0",
@@ -297,6 +319,13 @@ def test_a_health_check_turns_healthy_and_unhealthy(client: Client) -> None:
     health = ill.inspect()["State"]["Health"]
     assert health["FailingStreak"] >= 2
     assert health["Log"][-1]["Output"] == "no\n"
+
+
+def test_a_health_check_is_quicker_while_it_starts(client: Client) -> None:
+    slow = {"Test": ["CMD", "true"], "Interval": 60_000_000_000, "StartPeriod": 30_000_000_000}
+    check = {**slow, "StartInterval": 100_000_000}
+    container = client.containers.run({"Image": IMAGE, "Cmd": ["sleep", "1000"], "Healthcheck": check})
+    eventually(lambda: container.inspect()["State"]["Health"]["Status"] == "healthy", 8)
 
 
 def test_exposed_ports_and_publish_all_choose_host_ports(client: Client) -> None:

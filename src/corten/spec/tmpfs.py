@@ -34,11 +34,9 @@ def opposites(flag: str) -> set[str]:
 
 def from_mount(settings: TmpfsOptions | None, *, readonly: bool) -> list[str]:
     """The mount options of `--mount type=tmpfs`."""
-    chosen = list(DEFAULT)
+    chosen = options(",".join("=".join(words) for words in (settings.options if settings else None) or ()))
     if settings and settings.size_bytes:
         chosen.append(f"size={settings.size_bytes}")
     if settings and settings.mode:
         chosen.append(f"mode={settings.mode:o}")
-    for words in (settings.options if settings else None) or ():
-        chosen += options("=".join(words))[len(DEFAULT) :]
     return chosen + (["ro"] if readonly else [])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 from wsproto import ConnectionType, WSConnection
@@ -175,6 +176,25 @@ def test_events_end_at_until(scratch: Path) -> None:
         client.send("GET /events?since=0.000000001&until=1 HTTP/1.1")
         assert b'"Action":"old"' in client.until(b"\r\n0\r\n\r\n")
     assert engine.closed.is_set()
+
+
+def test_a_search_has_its_term_limit_and_filters(scratch: Path) -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Searching(Small):
+        def __init__(self) -> None:
+            super().__init__()
+            self.registries = self
+
+        def search(self, term: str, limit: int, *_: object) -> list[dict[str, Any]]:
+            asked.append((term, limit))
+            return [{"name": "a", "star_count": 5, "is_official": True}, {"name": "b", "star_count": 1}]
+
+    filters = quote('{"stars":["3"],"is-official":["true"]}')
+    with api(scratch, routes(), Searching()) as path, Client(path) as client:
+        client.send(f"GET /images/search?term=web&limit=7&filters={filters} HTTP/1.1")
+        assert [row["name"] for row in json.loads(client.answer()[2])] == ["a"]
+    assert asked == [("web", 7)]
 
 
 def test_a_websocket_carries_plain_bytes_both_ways(scratch: Path) -> None:

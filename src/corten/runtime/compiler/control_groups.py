@@ -162,7 +162,9 @@ def _controllers(draft: Draft, unified: Hierarchy) -> list[str]:
 
 def _uses_bfq(draft: Draft) -> bool:
     """Whether block weights are the BFQ scheduler's: then they have its name and its range."""
-    for controller, file in (("blkio", "blkio.bfq.weight"), ("io", "io.bfq.weight")):
+    # The root of a v1 hierarchy has no weight, but BFQ's counters.
+    files = (("blkio", "blkio.bfq.weight"), ("blkio", "blkio.bfq.io_serviced"), ("io", "io.bfq.weight"))
+    for controller, file in files:
         hierarchy = draft.host.layout.of(controller) or draft.host.layout.unified
         if hierarchy and draft.host.read(f"{hierarchy.directory('')}/{file}"):
             return True

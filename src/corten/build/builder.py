@@ -28,7 +28,7 @@ from corten.layers.compression import Readable
 from corten.metadata import Node, leases
 from corten.model.cancel import Cancel
 from corten.model.container import HostConfig
-from corten.model.errors import InvalidArgument, NotFound
+from corten.model.errors import CortenError, InvalidArgument, NotFound
 from corten.model.platform import Platform
 from corten.model.reference import Reference
 
@@ -54,6 +54,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     limits: HostConfig = HostConfig()
     no_cache: bool = False
+    cache_from: tuple[str, ...] = ()
     pull: bool = False
 
 
@@ -178,12 +179,15 @@ class Building:
                 self.send({"stream": f"{warning}\n"})
             epoch = self.epoch()
             given = Given({"context": self.context}, self.request.secrets, self.request.limits, epoch)
-            told = Classic(lowered.script, self.send)
             builder = self.builder
+            lines = [line.key for line in lowered.script if line.key]
+            known = frozenset() if self.no_cache else builder.cache.known(lines)
+            told = Classic(lowered.script, self.send, known)
             solver = Solver(
                 self.tools, builder.cache, builder.mounts, builder.locks, given, lease, told, self.cancel
             )  # fmt: skip
             solved = solver.solve(lowered.vertex)
+            builder.cache.remember(lines)
             return export(
                 self.tools,
                 lowered,
@@ -195,6 +199,19 @@ class Building:
                 lease=lease,
             )
 
+    @property
+    def no_cache(self) -> bool:
+        """Whether steps are built anew: asked for, or the cache may only be of images of which none is here."""
+        sources = self.request.cache_from
+        return self.request.no_cache or (bool(sources) and not any(map(self.is_here, sources)))
+
+    def is_here(self, name: str) -> bool:
+        try:
+            self.tools.images.get(name)
+        except CortenError:
+            return False
+        return True
+
     def options(self) -> Options:
         request = self.request
         return Options(
@@ -203,7 +220,7 @@ class Building:
             build_args=request.build_args,
             labels=request.labels,
             network=request.network,
-            no_cache=request.no_cache,
+            no_cache=self.no_cache,
         )
 
     def epoch(self) -> int | None:

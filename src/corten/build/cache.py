@@ -78,6 +78,17 @@ class Cache:
                 row = (key, document, description, size, tx.now(), tx.now())
                 tx.execute("INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, 0)", row)
 
+    def known(self, lines: Iterable[str]) -> frozenset[str]:
+        """Those of the keys of lines (`lower.Line`) that were built before."""
+        with self._database.read() as rows:
+            query = "SELECT 1 FROM build_lines WHERE key = ?"
+            return frozenset(line for line in lines if rows.execute(query, (line,)).fetchone())
+
+    def remember(self, lines: Iterable[str]) -> None:
+        """These lines have been built."""
+        with self._database.write(durable=False) as tx:
+            tx.executemany("INSERT OR IGNORE INTO build_lines VALUES (?)", [(line,) for line in lines])
+
     def entries(self) -> list[Entry]:
         """Every record, the one used longest ago first; a step's second key is not shown again."""
         with self._database.read() as rows:
@@ -101,4 +112,5 @@ class Cache:
                     references.drop_all(tx, Node(KIND, twin["key"]))
                     tx.execute("DELETE FROM build_cache WHERE key = ?", (twin["key"],))
                 gone.append(entry.key)
+            tx.execute("DELETE FROM build_lines")
         return gone

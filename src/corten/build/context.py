@@ -93,6 +93,7 @@ def received(scratch: Path, stream: Readable, remote: str, cancel: Cancel) -> It
     """Unpack what a client sent, or what is at the address `remote`; it is removed when the block ends."""
     path = Path(tempfile.mkdtemp(prefix="context-", dir=scratch))
     try:
+        path.chmod(0o755)  # what a copy of the whole context takes over; above it nobody but us can pass
         with tree.directory(path) as fd:
             if remote:
                 from_address(remote, path, fd, cancel)

@@ -91,7 +91,10 @@ def make_directory(target: int, path: str, owner: Owner = ROOT) -> int:
             os.chmod(name, 0o755, dir_fd=above)
     finally:
         os.close(above)
-    return rooted.open(target, path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return rooted.open(target, path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        raise InvalidArgument(f"cannot copy to {path!r}: a link there leads nowhere") from None
 
 
 class Copying:

@@ -71,7 +71,7 @@ def execute(tools: Tools, op: Exec, snapshot: str, around: Surroundings, told: T
         with tree.writable(between.mount) as root:
             who = user.lookup(root, op.user)
             built = specification(tools.host, op, identity, network, who, [*files, *ready], around.limits)
-            stubs.make(root, stubs.needed(places(built, op.cwd)))
+            stubs.make(root, [*stubs.needed(places(built)), Stub(op.cwd, is_directory=True)])
         code = run(tools, built, identity, network, rootfs(tools, snapshot, between.path), told, cancel)
     if code:
         raise RunFailed(f"The command '{' '.join(op.args)}' returned a non-zero code: {code}", code)
@@ -190,9 +190,9 @@ def namespaces(host: Host, identity: str, network: Reservation) -> Iterator[Opti
     yield options.hostname(identity[:12])
 
 
-def places(built: RuntimeSpec, cwd: str) -> list[Stub]:
-    """Where the spec mounts something, and the working directory."""
-    found = [Stub(cwd, is_directory=True)]
+def places(built: RuntimeSpec) -> list[Stub]:
+    """Where the spec mounts something."""
+    found = []
     for mount in built["mounts"]:
         is_file = mount.get("type") == "bind" and not os.path.isdir(mount.get("source", ""))
         found.append(Stub(mount["destination"], not is_file))

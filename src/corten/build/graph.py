@@ -103,9 +103,10 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A tree of files given as text: (name, text) each."""
+    """A tree of files given as text: (name, text) each, all with the permissions `mode`."""
 
     files: tuple[tuple[str, str], ...]
+    mode: int = 0o644
 
 
 @dataclass(frozen=True, slots=True)

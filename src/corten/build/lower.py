@@ -5,6 +5,8 @@ ARG. Only the stages that the target needs are lowered. Nothing is read or run: 
 `Resolve`, which the caller gives.
 """
 
+import hashlib
+import json
 import posixpath
 import re
 from collections.abc import Callable, Mapping
@@ -26,6 +28,7 @@ DEFAULT_SHELL = ("/bin/sh", "-c")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 PROXY_NAMES = frozenset({*PROXIES, *(name.lower() for name in PROXIES)})
 REMOTE = re.compile(r"(?:https?|git)://|git@|.*\.git(?:#|$)")
+PROGRAMS = "/dev/pipes"  # BuildKit's place for here-documents that are programs
 PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/([A-Za-z]+))?")
 
 
@@ -65,11 +68,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One instruction as people follow it: its stage's number, its text, and the vertices that it made."""
+    """One instruction as people follow it: its stage's number, its text, and the vertices that it made.
+
+    `key` says what it and the lines before it in its stage mean: what only changes the configuration is known by it.
+    """
 
     stage: int
     text: str
     vertices: tuple[Vertex, ...]
+    key: str = ""
 
 
 @dataclass
@@ -84,6 +91,8 @@ class State:
     hidden: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     author: str = ""
+    has_command: bool = False
+    trail: str = ""
 
     @property
     def env(self) -> dict[str, str]:
@@ -192,6 +201,8 @@ class Lowering:
             triggers = state.config.pop("OnBuild", None) or []
             assert isinstance(triggers, list)
             body = [*(self.trigger(text, stage) for text in triggers), *stage.body]
+            given = self.options.build_args
+            state.hidden = {name: value for name, value in given.items() if name in PROXY_NAMES}
             self.script.append(Line(stage.number, stage.begin.text, (state.vertex,)))
             for number, one in enumerate(body, 1):
                 self.apply(state, one, stage, f"[{stage.name} {number}/{len(body)}] {one.text}")
@@ -201,7 +212,9 @@ class Lowering:
     def apply(self, state: State, one: nouns.Instruction, stage: Stage, name: str) -> None:
         outer, self.made = self.made, []
         APPLY[type(one)](self, state, one, name)
-        self.script.append(Line(stage.number, one.text, tuple(self.made)))
+        meaning = [state.trail, one.text, state.config, state.vertex.digest]
+        state.trail = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+        self.script.append(Line(stage.number, one.text, tuple(self.made), state.trail))
         self.made = outer
 
     def trigger(self, text: str, stage: Stage) -> nouns.Instruction:
@@ -267,9 +280,9 @@ class Lowering:
 
     def run_(self, state: State, one: nouns.Run, name: str) -> None:
         args, inputs = self.run_args(state, one), [state.vertex]
-        mounts = []
-        for mount in one.mounts:
-            mounts.append(self.mount(state, mount, one, inputs))
+        mounts = [self.mount(state, mount, one, inputs) for mount in one.mounts]
+        if is_program(one):
+            mounts.append(self.program(one, inputs))
         op = graph.Exec(
             args=args,
             env=tuple(f"{key}={value}" for key, value in {**state.arguments, **state.env}.items()),
@@ -292,12 +305,18 @@ class Lowering:
         if not one.heredocs:
             return one.command.words if not one.command.shell else (*state.shell, one.command.words[0])
         first = one.heredocs[0]
-        if one.command.words[0] in (f"<<{first.name}", f"<<-{first.name}", f"<<'{first.name}'", f'<<"{first.name}"'):
-            if first.body.startswith("#!"):
-                raise DockerfileError("a here-document that is a program (#!) is not supported", one.at, near="#!")
+        if is_whole(one):
+            if is_program(one):
+                return (f"{PROGRAMS}/{first.name}",)
             return (*state.shell, first.body)
         bodies = "".join(f"{doc.body}{doc.name}\n" for doc in one.heredocs)
         return (*state.shell, f"{one.command.words[0]}\n{bodies}")
+
+    def program(self, one: nouns.Run, inputs: list[Vertex]) -> graph.Mount:
+        """A here-document that begins with #! is a program of its own, shown to the command that it is."""
+        name = one.heredocs[0].name
+        inputs.append(Vertex(graph.Write(((name, one.heredocs[0].body),), 0o755), name=f"[program] {name}", at=one.at))
+        return graph.Mount("bind", f"{PROGRAMS}/{name}", len(inputs) - 1, f"/{name}", readonly=True)
 
     def mount(self, state: State, mount: nouns.Mount, one: nouns.Run, inputs: list[Vertex]) -> graph.Mount:
         fields = {key: self.expand(value, state.values, one) for key, value in mount.fields.items()}
@@ -426,11 +445,12 @@ class Lowering:
 
     def cmd(self, state: State, one: nouns.Cmd, _: str) -> None:
         state.config["Cmd"] = self.command(state, one.command)
+        state.has_command = True
         self.note(state, f"CMD {json_list(state.config['Cmd'])}")
 
     def entrypoint(self, state: State, one: nouns.Entrypoint, _: str) -> None:
         state.config["Entrypoint"] = self.command(state, one.command)
-        if not any(step.created_by.startswith("CMD ") for step in state.steps):
+        if not state.has_command:
             state.config.pop("Cmd", None)  # an inherited command was written for another entrypoint
         self.note(state, f"ENTRYPOINT {json_list(state.config['Entrypoint'])}")
 
@@ -523,9 +543,19 @@ def copy_config(config: Mapping[str, object]) -> dict[str, object]:
 
 
 def json_list(words: object) -> str:
-    import json
-
     return json.dumps(words)
+
+
+def is_whole(one: nouns.Run) -> bool:
+    """Whether the command is its here-document and nothing else."""
+    if not one.heredocs:
+        return False
+    name = one.heredocs[0].name
+    return one.command.words[0] in (f"<<{name}", f"<<-{name}", f"<<'{name}'", f'<<"{name}"')
+
+
+def is_program(one: nouns.Run) -> bool:
+    return is_whole(one) and one.heredocs[0].body.startswith("#!")
 
 
 def is_on(fields: Mapping[str, str], name: str) -> bool:

@@ -9,7 +9,6 @@ docker's classic builder. What belongs to a later line waits until the lines bef
      ---> 9d2b…
 """
 
-import hashlib
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from corten.build.lower import Line
 __all__ = ["Classic", "Told"]
 
 SHORT = 12
+USING_CACHE = " ---> Using cache\n"
 RED, PLAIN = "\x1b[91m", "\x1b[0m"
 Message = dict[str, Any]
 
@@ -37,10 +37,19 @@ class Told(Protocol):
 
 
 class Classic:
-    """Turns what is told into messages of the classic stream, given to `send` in the order of `script`."""
+    """Turns what is told into messages of the classic stream, given to `send` in the order of `script`.
 
-    def __init__(self, script: tuple[Line, ...], send: Callable[[Message], None]) -> None:
+    `known` are the keys of lines that were built before: one that only changes the configuration is as good as cached
+    when its stage's files are.
+    """
+
+    def __init__(
+        self, script: tuple[Line, ...], send: Callable[[Message], None], known: frozenset[str] = frozenset()
+    ) -> None:
         self._script = script
+        self._known = known
+        self._changed: set[int] = set()
+        self._made: set[str] = set()
         self._send = send
         self._lock = threading.Lock()
         self._messages: dict[str, list[Message]] = {}
@@ -50,12 +59,13 @@ class Classic:
         self._next()
 
     def started(self, vertex: Vertex) -> None:
+        self._made.add(vertex.digest)
         if isinstance(vertex.op, Exec):
             self._add(vertex, {"stream": f" ---> Running in {plain(vertex.digest)}\n"})
 
     def cached(self, vertex: Vertex) -> None:
         with self._lock:
-            self._messages[vertex.digest] = [{"stream": " ---> Using cache\n"}]
+            self._messages[vertex.digest] = [{"stream": USING_CACHE}]
 
     def output(self, vertex: Vertex, stream: int, data: bytes) -> None:
         text = data.decode(errors="replace")
@@ -63,6 +73,8 @@ class Classic:
 
     def done(self, vertex: Vertex, key: str) -> None:
         with self._lock:
+            if vertex.digest in self._made:
+                self._changed.update(line.stage for line in self._script if vertex in line.vertices)
             self._done[vertex.digest] = key
             self._flush()
 
@@ -81,9 +93,15 @@ class Classic:
             self._sent = len(due)
             if any(vertex.digest not in self._done for vertex in line.vertices):
                 return
-            name = plain(self._done[line.vertices[-1].digest]) if line.vertices else plain_text(line.text)
-            self._send({"stream": f" ---> {name}\n"})
+            self._end(line)
             self._next()
+
+    def _end(self, line: Line) -> None:
+        """A line is done: say what it gave."""
+        name = plain(self._done[line.vertices[-1].digest]) if line.vertices else line.key[:SHORT]
+        if not line.vertices and line.key in self._known and line.stage not in self._changed:
+            self._send({"stream": USING_CACHE})
+        self._send({"stream": f" ---> {name}\n"})
 
     def _next(self) -> None:
         self._at += 1
@@ -96,8 +114,3 @@ class Classic:
 def plain(name: str) -> str:
     """Twelve characters of a digest or key."""
     return name.rpartition(":")[2].rpartition(" ")[2][:SHORT]
-
-
-def plain_text(text: str) -> str:
-    """A line that changes only the configuration has no files of its own: its name is that of its text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:SHORT]

@@ -6,6 +6,7 @@ snapshot, written as a layer, and committed under its chain ID; then the record 
 active snapshot and perhaps a blob that nothing refers to: both are collected when the engine starts.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -32,7 +33,7 @@ from corten.kernel import tree as trees
 from corten.metadata.leases import Lease
 from corten.model.cancel import Cancel
 from corten.model.container import HostConfig
-from corten.model.errors import Cancelled, CortenError
+from corten.model.errors import Cancelled, CortenError, Internal, ResourceExhausted
 from corten.snapshots import Kind
 
 __all__ = ["Given", "Solved", "Solver"]
@@ -117,16 +118,11 @@ class Solver:
         except (DockerfileError, Cancelled, execute.RunFailed):
             raise
         except CortenError as error:
-            if vertex.at is None:
-                raise
-            raise self.placed(error, vertex) from error
+            raise placed(error, vertex) from error
+        except OSError as error:
+            raise placed(explained(error, vertex), vertex) from error
         self.told.done(vertex, solved.key)
         return solved
-
-    def placed(self, error: CortenError, vertex: Vertex) -> CortenError:
-        """The error with its line, of the same kind."""
-        error.place = error.place or f"Dockerfile:{vertex.at}"
-        return error
 
     # -- what stands on nothing
 
@@ -142,10 +138,11 @@ class Solver:
                 path = self.directory()
                 fetch(vertex.op, path, self.cancel)
                 return Solved(vertex, Result(), "", path)
-            case graph.Write(files=files):
+            case graph.Write(files=files, mode=mode):
                 path = self.directory()
                 for name, text in files:
-                    (path / name.replace("/", "_")).write_text(text)
+                    (path / name).write_text(text)
+                    (path / name).chmod(mode)
                 return Solved(vertex, Result(), "", path)
         return None
 
@@ -275,6 +272,20 @@ class Solver:
         around = execute.Surroundings(self.given.limits, self.given.secrets, self.caches, layers_of)
         told: Callable[[int, bytes], None] = lambda stream, data: self.told.output(vertex, stream, data)  # noqa: E731
         execute.execute(self.tools, vertex.op, key, around, told, self.cancel)
+
+
+def placed(error: CortenError, vertex: Vertex) -> CortenError:
+    """The error with its line, of the same kind."""
+    if vertex.at is not None and not error.place:
+        error.place = f"Dockerfile:{vertex.at}"
+    return error
+
+
+def explained(error: OSError, vertex: Vertex) -> CortenError:
+    cause = f"{vertex.name}: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ResourceExhausted(cause, hint="free space below the engine's root: corten builder prune")
+    return Internal(cause)
 
 
 def where(one: Solved) -> str:

@@ -152,6 +152,8 @@ CREATE TABLE build_cache (
     uses INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX build_cache_by_result ON build_cache (result);
+
+CREATE TABLE build_lines (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
 MIGRATIONS = (

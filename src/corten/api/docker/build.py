@@ -43,6 +43,7 @@ class BuildQuery(msgspec.Struct, frozen=True):
     pull: bool = False
     buildargs: str = ""
     labels: str = ""
+    cachefrom: str = ""
     target: str = ""
     networkmode: str = "default"
     platform: str = ""
@@ -140,6 +141,7 @@ def requested(query: BuildQuery, secrets: str) -> Request:
         secrets=read_secrets(secrets),
         limits=limits,
         no_cache=query.nocache,
+        cache_from=read(query.cachefrom, tuple[str, ...], "cachefrom") or (),
         pull=query.pull,
     )
 

@@ -112,6 +112,8 @@ class Reader:
     def read_heredoc(self, match: "re.Match[str]", at: Range) -> Heredoc:
         quoted = match[3] or match[4]
         name, chomp = quoted or match[5], match[2] == "-"
+        if "/" in name or name in (".", ".."):
+            raise DockerfileError(f"heredoc name {name!r} is no file name", at, near=match[0])
         body: list[str] = []
         while self.at < len(self.raw):
             line = self.raw[self.at]

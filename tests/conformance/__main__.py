@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.bench.peers import Corten, Dockerd
 from tests.conformance import docker_py, runtime_suites
+from tests.conformance.distribution import distribution
 
 
 def engine_suite(against: str, only: str) -> dict[str, str]:
@@ -30,6 +31,7 @@ def runtime_path(against: str) -> str:
 
 
 SUITES: dict[str, Callable[[str, str], dict[str, str]]] = {
+    "distribution": distribution,
     "docker-py": engine_suite,
     "runtime-tools": lambda against, only: runtime_suites.runtime_tools(runtime_path(against), only),
     "crun": lambda against, only: runtime_suites.crun_tests(runtime_path(against), only),

@@ -60,7 +60,8 @@ def show(session: Session, story: dict[str, Any], phases: list[str]) -> None:
 
 def lines(story: dict[str, Any], phases: list[str]) -> list[str]:
     """The story as text: a line for each step with its time, its reason below, its rows numbered."""
-    found = ["", f"The story of {story['container'][:12]}"]
+    container = story["container"]
+    found = ["", f"The story of {container[:12]}"]
     phase = ""
     for step in story["steps"]:
         if phases and step["phase"] not in phases:
@@ -71,14 +72,25 @@ def lines(story: dict[str, Any], phases: list[str]) -> list[str]:
         found.append(f"  {_milliseconds(step.get('duration_ns')):>10}  {step['what']}")
         if step.get("why"):
             found.append(f"  {'':>10}  - {step['why']}")
-        found += [_row(number, row) for number, row in enumerate(step.get("rows") or [], 1)]
-    return [*found, "", story["untold"]] if story.get("untold") else found
+        found += _rows(step.get("rows") or [])
+    if story.get("untold"):
+        found += ["", story["untold"]]
+    return [line.replace(container, container[:12]) for line in found]
 
 
 def _milliseconds(nanoseconds: int | None) -> str:
     return "" if nanoseconds is None else f"{nanoseconds / 1e6:.2f} ms"
 
 
-def _row(number: int, row: dict[str, Any]) -> str:
-    reason = " - ".join(part for part in (row.get("why"), row.get("origin")) if part)
-    return f"  {number:>10}  {row.get('text') or row.get('op')}" + (f"   # {reason}" if reason else "")
+def _rows(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows of a plan; neighbours with one reason stand together below it."""
+    found: list[str] = []
+    reason = ""
+    for number, row in enumerate(rows, 1):
+        own = row.get("why") or ""
+        if own != reason:
+            reason = own
+            found.append(f"  {'':>10}  # {reason}")
+        origin = f"   ({row['origin']})" if row.get("origin") else ""
+        found.append(f"  {number:>10}  {row.get('text') or row.get('op')}{origin}")
+    return found

@@ -148,12 +148,14 @@ def test_a_root_filesystem_takes_the_place_of_an_image(
 def test_the_story_of_a_run_is_told_by_client_and_engine(run: Run, answers: dict[str, Any], engine: Scripted) -> None:
     answers["POST /containers/create"] = {"Id": "c1"}
     answers["POST /containers/c1/start"] = b""
+    other = {"op": "mount", "text": "mount sysfs", "why": "ps needs it", "origin": "/mounts/1"}
     row = {"op": "mount", "text": "mount proc", "why": "ps needs it", "origin": "/mounts/0"}
-    step = {"phase": "launch", "what": "46 rows", "why": "the plan", "duration_ns": 2_100_000, "rows": [row]}
+    step = {"phase": "launch", "what": "46 rows", "why": "the plan", "duration_ns": 2_100_000, "rows": [row, other]}
     answers["GET /corten/containers/c1/explain"] = {"steps": [step]}
     told = run("run", "--explain", "-d", "x").stderr
     assert "POST /containers/create" in told
-    assert "   2.10 ms  46 rows\n              - the plan\n           1  mount proc   # ps needs it - /mounts/0" in told
+    rows = "              - the plan\n              # ps needs it\n           1  mount proc   (/mounts/0)\n"
+    assert f"   2.10 ms  46 rows\n{rows}           2  mount sysfs" in told
     assert engine.asked("POST /containers/create").headers["x-corten-explain"] == "1"
     assert "POST /containers" not in run("run", "--explain=launch", "-d", "x").stderr
     assert "(no phase foo; this story has request, launch)" in run("run", "--explain=foo", "-d", "x").stderr

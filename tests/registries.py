@@ -120,7 +120,7 @@ class DebianRegistry:
     """Debian's docker-registry, with deleting turned on."""
 
     def __init__(self, root: Path, *, port: int = 0, enter: tuple[str, ...] = ()) -> None:
-        root.mkdir(parents=True)
+        root.mkdir(parents=True, exist_ok=True)
         if not port:
             with socket.create_server(("127.0.0.1", 0)) as sock:
                 port = sock.getsockname()[1]

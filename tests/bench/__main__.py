@@ -84,8 +84,8 @@ def main() -> int:
             engines = start_engines(stack, scratch, names)
             for row in (one for one in ENGINE_ROWS if one in wanted):
                 keep(ENGINE_ROWS[row](engines, options.rounds))
-            if wanted & IMAGE_ROWS.keys():
-                keep(IMAGE_ROWS["images"](engines, options.rounds, scratch))
+            for row in (one for one in IMAGE_ROWS if one in wanted):
+                keep(IMAGE_ROWS[row](engines, options.rounds, scratch))
     if options.json:
         table = {m.row: {"unit": m.unit, **{n: round(m.value(n), 3) for n in m.figures}} for m in results}
         options.json.write_text(json.dumps(table, indent=1))

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench.peers import Engine
+from tests.bench.registry_rows import push_and_pull
 from tests.bench.turns import Figure, Measured, measure, spawn
 from tests.images import config, docker_archive
 
@@ -236,7 +237,15 @@ def load_and_save(engines: list[Engine], rounds: int, scratch: Path) -> list[Mea
     return rows
 
 
-IMAGE_ROWS = {"images": load_and_save}
+def through_a_registry(engines: list[Engine], rounds: int, scratch: Path) -> list[Measured]:
+    archive = scratch / "big.tar"
+    big_image(archive, 160)
+    rows = push_and_pull(with_cli(engines), max(3, rounds // 6), archive, "big:latest")
+    archive.unlink()
+    return rows
+
+
+IMAGE_ROWS = {"images": load_and_save, "registry": through_a_registry}
 
 
 def bundle(directory: Path, runtime: str) -> Path:

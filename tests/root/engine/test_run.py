@@ -323,7 +323,7 @@ def test_limits_can_be_changed_while_it_runs(bench: Workbench) -> None:
 def test_top_and_stats_show_what_runs(bench: Workbench) -> None:
     id = bench.start("sleep", "1234")
     shown = bench.containers.top(id, "-o pid,comm,args")
-    assert shown["Titles"] == ["PID", "COMM", "ARGS"]
+    assert shown["Titles"] == ["PID", "COMMAND", "COMMAND"]
     assert shown["Processes"][0][1:] == ["sleep", "sleep 1234"]
     sample = bench.containers.stats(id)
     assert sample["pids_stats"]["current"] == 1

@@ -119,7 +119,19 @@ class Copying:
         elif op.parents or op.target.endswith("/") or self.is_directory(place):
             self.file(File("", os.fstat(top), top, ""), posixpath.join(place, chosen.name))
         else:
-            self.file(File("", os.fstat(top), top, ""), place)
+            self.file(File("", os.fstat(top), top, ""), self.real(place))
+
+    def real(self, place: str) -> str:
+        """Where a named target really is: links in the image count, also the last one, and end inside the image."""
+        try:
+            fd = rooted.open(self.target, place, os.O_PATH)
+        except FileNotFoundError:
+            return place
+        try:
+            root, found = (os.readlink(f"/proc/self/fd/{one}") for one in (self.target, fd))
+        finally:
+            os.close(fd)
+        return "/" + found.removeprefix(root.rstrip("/")).lstrip("/")
 
     def is_directory(self, path: str) -> bool:
         try:

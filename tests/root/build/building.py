@@ -32,7 +32,7 @@ class Built:
     @property
     def id(self) -> str:
         assert not self.error, f"{self.error}\n{self.text}"
-        return next(str(m["aux"]["ID"]) for m in self.messages if "ID" in m.get("aux", {}))
+        return [str(message["aux"]["ID"]) for message in self.messages if "ID" in message.get("aux", {})][-1]
 
     @property
     def cached(self) -> int:
@@ -92,7 +92,7 @@ KINDS = {
 
 def shown(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
     kind = KINDS.get(entry.type, "-")
-    about = f"{kind} {entry.mode:04o} {entry.uid}:{entry.gid}"
+    about = f"{kind} {entry.mode & 0o7777:04o} {entry.uid}:{entry.gid}"
     if kind in "lh":
         return f"{about} -> {entry.linkname}"
     if kind == "c":

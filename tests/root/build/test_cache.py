@@ -9,6 +9,7 @@ from tests.root.build.building import Site, context
 from tests.root.engines import OTHER_HOST
 
 pytestmark = pytest.mark.root
+ours = pytest.mark.skipif(bool(OTHER_HOST), reason="dockerd's classic builder does less")
 
 
 def test_a_second_build_takes_every_step_from_the_cache(site: Site) -> None:
@@ -33,9 +34,8 @@ def test_times_and_names_of_the_context_do_not_matter_but_modes_do(site: Site) -
     assert site.build(context(text, {"f": "same", "another": "b"})).cached == 2
 
 
+@ours
 def test_a_stage_that_gives_the_same_files_again_rebuilds_nothing_after_it(site: Site) -> None:
-    if OTHER_HOST:
-        pytest.skip("dockerd's classic builder keys by image")
     text = "FROM tiny AS make\nRUN echo {0} > /dev/null; echo out > /out\n"
     text += "FROM tiny\nCOPY --from=make /out /o\nRUN cat /o > /p\n"
     site.build(context(text.format("one")))
@@ -49,9 +49,8 @@ def test_no_cache_builds_everything_anew(site: Site) -> None:
     assert site.build(archive, nocache="1").cached == 0
 
 
+@ours
 def test_two_stages_run_at_the_same_time(site: Site) -> None:
-    if OTHER_HOST:
-        pytest.skip("dockerd's classic builder takes one stage after the other")
     text = "FROM tiny AS {0}\nRUN sleep 0.6; echo parallel > /{0}\n"
     text = text.format("one") + text.format("two") + "FROM scratch\nCOPY --from=one /one /\nCOPY --from=two /two /\n"
     begin = time.monotonic()
@@ -67,6 +66,7 @@ def test_the_stream_is_in_the_order_of_the_file(site: Site) -> None:
     assert shown.index("first") < shown.index("Step 3/5") < shown.index("Step 4/5")
 
 
+@ours
 def test_the_same_build_with_an_epoch_gives_the_same_bytes(site: Site) -> None:
     archive = context("FROM tiny\nRUN echo reproducible > /r && mkdir /d\nCOPY f /f\n", {"f": "x"})
     epoch = '{"SOURCE_DATE_EPOCH": "1700000000"}'
@@ -75,6 +75,7 @@ def test_the_same_build_with_an_epoch_gives_the_same_bytes(site: Site) -> None:
     assert site.build(archive, buildargs=epoch, nocache="1").id == first.id
 
 
+@ours
 def test_pruning_empties_the_cache_and_leaves_the_images(site: Site) -> None:
     archive = context("FROM tiny\nRUN echo pruned > /a\n")
     image = site.build(archive).id
@@ -85,6 +86,7 @@ def test_pruning_empties_the_cache_and_leaves_the_images(site: Site) -> None:
     assert site.build(archive).cached == 0
 
 
+@ours
 def test_the_cache_outlives_its_image(site: Site) -> None:
     archive = context("FROM tiny\nRUN echo outlives > /a\n")
     image = site.build(archive).id

@@ -25,7 +25,7 @@ def described(site: Site, case: Path) -> str:
         base = {}
     lines = [f"- {path}" for path in sorted(base.keys() - files.keys())]
     lines += [f"{path} {about}" for path, about in sorted(files.items()) if base.get(path) != about]
-    config = [f"{key}: {json.dumps(value)}" for key, value in site.config(image).items()]
+    config = [f"{key}: {json.dumps(value, sort_keys=True)}" for key, value in site.config(image).items()]
     return "\n".join([*lines, "", *config, "", *site.history(image), ""])
 
 

@@ -7,8 +7,9 @@ import tarfile
 import pytest
 
 from tests.root.build.building import Site, context
+from tests.root.engines import OTHER_HOST
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(OTHER_HOST), reason="our own words and mounts")]
 
 
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:

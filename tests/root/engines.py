@@ -20,12 +20,18 @@ from pathlib import Path
 from corten.client.address import Address
 from corten.client.engine import Engine as Client
 from corten.client.starting import answers
+from corten.model import roots
 from tests.images import stand_ins
 
 __all__ = ["IMAGE", "OTHER_HOST", "Engine", "Terminal", "docker_command", "eventually", "unified_cgroups"]
 
-# The loopback of a new network namespace is down; then the engine replaces the shell.
-SCRIPT = "import fcntl, socket, struct; s = socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sh14x', b'lo', 1))"
+# Brings the loopback of a new network namespace up, which is down there, and stays to hold the namespaces.
+HOLDER = """\
+import fcntl, signal, socket, struct
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))
+print("up", flush=True)
+signal.pause()
+"""
 IMAGE = "tiny:latest"
 OTHER_HOST = os.environ.get("CORTEN_TEST_HOST", "")
 
@@ -40,6 +46,8 @@ class Engine:
         self.home.mkdir(parents=True)
         self.host = OTHER_HOST or f"unix://{self.root}/corten.sock"
         self.process: subprocess.Popen[bytes] | None = None
+        self.holder: subprocess.Popen[bytes] | None = None
+        self.settings: dict[str, str] = {}
         self.archive.write_bytes(stand_ins(IMAGE))
 
     @property
@@ -54,12 +62,25 @@ class Engine:
         """Start the engine in the namespaces of the one before, if there was one."""
         if OTHER_HOST:
             return
-        log = open(self.root.parent / "engine.log", "ab")  # noqa: SIM115 - the engine's for as long as it runs
-        serve = f'"{sys.executable}" -c "{SCRIPT}" && exec "{sys.executable}" -m corten.daemon --root "{self.root}"'
-        enter = ["unshare", "-m", "-n", "--propagation", "private"]
-        self.process = subprocess.Popen([*enter, "sh", "-c", serve], stdout=log, stderr=log, start_new_session=True)
-        log.close()
-        eventually(lambda: answers(self.path), 20)
+        with open(self.root.parent / "engine.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.enter(), sys.executable, "-m", "corten.daemon", "--root", str(self.root)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.settings},
+                start_new_session=True,
+            )
+        eventually(lambda: answers(self.path) or self.process is None or self.process.poll() is not None, 20)
+        assert self.process.poll() is None, f"the engine does not start:\n{self.log}"
+
+    def enter(self) -> list[str]:
+        """The beginning of a command that runs in the engine's mount and network namespaces."""
+        if self.holder is None:
+            command = ["unshare", "-m", "-n", "--propagation", "private", sys.executable, "-c", HOLDER]
+            self.holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+            assert self.holder.stdout is not None
+            self.holder.stdout.readline()
+        return ["nsenter", "-t", str(self.holder.pid), "-m", "-n", "--"]
 
     @classmethod
     def temporary(cls) -> "Engine":
@@ -80,13 +101,21 @@ class Engine:
             assert done.returncode == 0, done.stderr
             self.process.wait(20)
             assert not self.root.exists(), "reset left files behind"
+        if self.holder is not None:
+            self.holder.kill()
+            self.holder.communicate()
         shutil.rmtree(self.root.parent)
+
+    def remove_cgroups(self) -> None:
+        """As a reboot does."""
+        name = f"corten-{roots.below(str(self.root)).identity}"
+        for parent in Path("/sys/fs/cgroup").glob(f"*/{name}"):
+            for directory, _, _ in os.walk(parent, topdown=False):
+                os.rmdir(directory)
 
     def inside(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in the engine's network namespace, where its published ports are."""
-        assert self.process is not None
-        enter = ["nsenter", "-t", str(self.process.pid), "-m", "-n", "--"]
-        return subprocess.run([*enter, *words], capture_output=True, text=True, check=False)
+        return subprocess.run([*self.enter(), *words], capture_output=True, text=True, check=False)
 
     def kill(self) -> None:
         """As the kernel would: no chance to say good-bye."""

@@ -10,9 +10,7 @@ from corten.engine import ending, health, ledger, remove, restart
 from corten.engine.record import Container
 from corten.engine.services import Services, commit
 from corten.engine.start import launch
-from corten.metadata import collect
 from corten.model.errors import CortenError
-from corten.snapshots.collector import SnapshotCollector
 from corten.tasks import Exit, Task
 from corten.tasks.exit import UNKNOWN_CODE
 
@@ -28,22 +26,21 @@ def load(services: Services) -> None:
 
 def restore(services: Services, *, booted: bool) -> None:
     """Bring records and reality together. `booted` says that the machine has started since the last engine ran."""
+    services.images.restore()  # the catalog's references keep what its containers stand on
     tasks = {task.id: task for task in services.tasks.restore()}
-    running: dict[str, int] = {}
+    up = {id: task for id, task in tasks.items() if task.status() in ("running", "paused") and services.catalog.get(id)}
+    # Before anything that ended is let go or started again: what is not in this list loses its network here.
+    services.networks.restore({id: task.pid for id, task in up.items()})
     for container in services.catalog:
         task = tasks.pop(container.id, None)
-        if task is not None and task.status() in ("running", "paused"):
-            running[container.id] = task.pid
-            adopt(services, container, task)
+        if container.id in up:
+            adopt(services, container, up[container.id])
         elif container.state.is_up:
             ended_meanwhile(services, container, task)
         elif task is not None:
             task.delete()
     for orphan in tasks.values():
-        orphan.delete()
-    services.networks.restore(running)
-    # What a killed engine had begun and nobody refers to: nothing else makes snapshots yet.
-    collect(services.database, [SnapshotCollector(services.snapshots, actives=True), services.content])
+        orphan.delete(force=True)
     for container in services.catalog:
         finish(services, container, booted=booted)
 

@@ -88,7 +88,9 @@ def undo(roots: Roots) -> None:
 
 def kill_leftovers(roots: Roots) -> None:
     """Kill whatever still runs in this engine's cgroups, and remove them, innermost first."""
-    for parent in Path("/sys/fs/cgroup").glob(f"**/corten-{roots.identity}"):
+    top, name = Path("/sys/fs/cgroup"), f"corten-{roots.identity}"
+    # Not `**`: cgroups of others come and go, and a walk trips over one that has just gone.
+    for parent in (*top.glob(name), *top.glob(f"*/{name}")):
         for directory, _, _ in os.walk(parent, topdown=False):
             for pid in Path(directory, "cgroup.procs").read_text().split():
                 with suppress(ProcessLookupError):

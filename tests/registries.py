@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from corten.api.http import Exchange, Request
 from corten.api.http.server import Server
 from corten.api.lanes import Lanes
 from corten.api.registry import Distribution
@@ -64,12 +65,18 @@ class ServedRegistry:
         self.registry = Registry.open(root, durable=False)
         self.loop = asyncio.new_event_loop()
         self.lanes = Lanes()
-        self.server = Server(Distribution(self.registry, self.lanes, passwords))
+        self.seen: list[Request] = []
+        self._distribution = Distribution(self.registry, self.lanes, passwords)
+        self.server = Server(self._answer)
         sock = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{sock.getsockname()[1]}"
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         asyncio.run_coroutine_threadsafe(self.server.listen(sock), self.loop).result()
+
+    async def _answer(self, exchange: Exchange) -> None:
+        self.seen.append(exchange.request)
+        await self._distribution(exchange)
 
     def client(self) -> Client:
         return Client(self.address)

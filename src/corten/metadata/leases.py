@@ -16,6 +16,7 @@ from corten.metadata.references import Node
 __all__ = ["DAY_NS", "Lease", "expire", "hold"]
 
 DAY_NS = 24 * 3600 * 10**9
+_held: set[str] = set()  # by this process; any other lease was left by one that died
 
 
 class Lease:
@@ -40,8 +41,12 @@ class Lease:
 def hold(
     db: Database, why: str, keep: Iterable[Node] = (), *, lifetime_ns: int = DAY_NS, resumable: bool = False
 ) -> Iterator[Lease]:
-    """Hold a lease for the length of the block; `why` is for people who wonder what keeps a blob alive."""
+    """Hold a lease for the length of the block; `why` is for people who wonder what keeps a blob alive.
+
+    A `resumable` one that ends well also ends those that killed processes left for the same reason.
+    """
     lease = Lease(db, secrets.token_hex(8))
+    _held.add(lease.id)
     with db.write(durable=False) as tx:
         tx.execute(
             "INSERT INTO leases (id, why, created_ns, expires_ns, resumable) VALUES (?, ?, ?, ?, ?)",
@@ -50,7 +55,10 @@ def hold(
         references.add(tx, lease.node, keep)
     try:
         yield lease
+        if resumable:
+            _end_forsaken(db, why)
     finally:
+        _held.discard(lease.id)
         with db.write(durable=False) as tx:
             _end(tx, lease.id)
 
@@ -65,6 +73,13 @@ def expire(tx: Transaction, *, interrupted: bool = False) -> int:
     for id in ids:
         _end(tx, id)
     return len(ids)
+
+
+def _end_forsaken(db: Database, why: str) -> None:
+    with db.write(durable=False) as tx:
+        same = tx.execute("SELECT id FROM leases WHERE why = ? AND resumable", (why,))
+        for id in [row[0] for row in same if row[0] not in _held]:
+            _end(tx, id)
 
 
 def _end(tx: Transaction, id: str) -> None:

@@ -160,7 +160,8 @@ class Connection(asyncio.Protocol):
             await self.drain()
             sock = os.dup(self._transport.get_extra_info("socket").fileno())
             sending = self._loop.run_in_executor(pool, sendfile.send, sock, part._replace(fd=os.dup(part.fd)))
-            await asyncio.shield(sending)  # a thread that runs closes what it was given, also when nobody waits
+            sending.add_done_callback(lambda one: one.cancelled() or one.exception())  # perhaps nobody waits
+            await asyncio.shield(sending)  # a thread that runs closes what it was given
             self._transport.set_write_buffer_limits()
         except OSError as error:
             self._transport.abort()

@@ -12,10 +12,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from corten.build import Builder, Host, Tools
 from corten.content import Store
+from corten.daemon import builder
+from corten.daemon.builder import BuilderOnDemand
 from corten.daemon.config import Config
-from corten.engine import Engine, Settings, settings_for
+from corten.engine import Engine, settings_for
 from corten.images import Images
 from corten.kernel import program
 from corten.metadata import Database
@@ -66,31 +67,11 @@ def compose(roots: Roots, made_of: Parts) -> Engine:
     made_of.images.restore()
     settings = settings_for(Path(roots.data), Path(roots.run), roots.identity, Path(program.path()))
     engine = Engine(settings, **made_of._asdict())
-    engine.builder = builder(roots, made_of, engine.settings)
+    # It comes after the engine, which has found the processes of the last one.
+    engine.builder = on_demand = BuilderOnDemand(lambda: builder.make(made_of, engine.settings))
+    if builder.has_leftovers(made_of, engine.settings):
+        on_demand.get()
     return engine
-
-
-def builder(roots: Roots, made_of: Parts, settings: Settings) -> Builder:
-    """The builder over the same stores. It comes after the engine, which has found the processes of the last one."""
-    host = Host(
-        machine=settings.machine,
-        kernel=settings.kernel,
-        bounding=settings.bounding,
-        cgroup_v2=settings.cgroup_v2,
-        cgroup_parent=f"/corten-{settings.identity}",
-    )
-    tools = Tools(
-        database=made_of.database,
-        content=made_of.content,
-        images=made_of.images,
-        snapshots=made_of.snapshots,
-        networks=made_of.networks,
-        tasks=made_of.tasks,
-        host=host,
-        scratch=Path(roots.data) / "build" / "scratch",
-        run=Path(roots.run) / "build",
-    )
-    return Builder(tools)
 
 
 def host_rules(config: Config | None) -> HostRules:

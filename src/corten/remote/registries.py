@@ -1,7 +1,6 @@
 """All registries of an engine: connections, what each host was found to speak, tokens by credentials."""
 
 import json
-import ssl
 import threading
 from typing import Any
 from urllib.parse import urlencode
@@ -89,7 +88,7 @@ class Registries:
         try:
             self._transport.done(self._transport.request("GET", secure, "/v2/", {}, cancel=cancel))
         except CortenError as error:
-            if not isinstance(error, Unavailable) or not isinstance(error.__cause__, ssl.SSLError | OSError):
+            if not isinstance(error, Unavailable) or not isinstance(error.__cause__, OSError):
                 raise
             plain = Origin("http", host.address)
             self._transport.done(self._transport.request("GET", plain, "/v2/", {}, cancel=cancel))

@@ -2,18 +2,24 @@
 
 It follows redirects itself, since they are where credentials leak: at most five, only to http(s), never from TLS to
 plain HTTP, and the ``Authorization`` header stays with the host that it is for. Idle connections are kept per origin.
+
+``http.client`` and ``ssl`` are loaded by the first connection: an engine that speaks to no registry starts a tenth
+sooner without them.
 """
 
-import http.client
+from __future__ import annotations
+
 import socket
-import ssl
 import threading
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from corten.model.cancel import Cancel
 from corten.model.errors import InvalidArgument, Unavailable
+
+if TYPE_CHECKING:
+    import http.client
 
 __all__ = ["Answer", "Origin", "Transport"]
 
@@ -53,9 +59,11 @@ class Answer:
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes of the body; empty at its end. Raises OSError when the connection breaks."""
+        from http.client import HTTPException
+
         try:
             return self._raw.read(size)
-        except http.client.HTTPException as error:
+        except HTTPException as error:
             raise OSError(f"the transfer broke: {error!r}") from None
 
     def document(self) -> bytes:
@@ -126,6 +134,8 @@ class Transport:
         self, method: str, origin: Origin, url: str, headers: dict[str, str], body: Body, cancel: Cancel | None
     ) -> Answer:
         """One exchange; a kept connection that the server has closed meanwhile is replaced once."""
+        from http.client import HTTPException
+
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         kept = self._take(origin)
@@ -136,7 +146,7 @@ class Transport:
             try:
                 connection.request(method, target, body, {"User-Agent": USER_AGENT, **headers})
                 return Answer(origin, connection, connection.getresponse(), url)
-            except (http.client.HTTPException, OSError) as error:
+            except (HTTPException, OSError) as error:
                 connection.close()
                 if cancel:
                     cancel.check()
@@ -145,6 +155,9 @@ class Transport:
         raise AssertionError("unreachable")
 
     def _connect(self, origin: Origin) -> http.client.HTTPConnection:
+        import http.client
+        import ssl
+
         if origin.scheme == "http":
             return http.client.HTTPConnection(origin.address, timeout=TIMEOUT)
         context = ssl.create_default_context()
@@ -187,6 +200,8 @@ def shut(connection: http.client.HTTPConnection) -> None:
 
 
 def unreachable(origin: Origin, error: Exception) -> Unavailable:
+    import ssl
+
     hint = "is the registry running, and its address right?"
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = "install its certificate authority, or name the host in insecure-registries"

@@ -5,7 +5,7 @@ import binascii
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -14,7 +14,6 @@ from corten.api.lanes import Lane
 from corten.api.lending import credentials_of
 from corten.api.query import Nothing
 from corten.api.router import Route
-from corten.build import Builder, Request
 from corten.engine.listing import until
 from corten.model.cancel import Cancel
 from corten.model.container import HostConfig, Ulimit
@@ -25,6 +24,9 @@ from corten.remote import Credentials
 from corten.wire.filters import NONE, Filters
 from corten.wire.jsonstream import error_message
 from corten.wire.registry_auth import decode_map
+
+if TYPE_CHECKING:
+    from corten.build import Builder, Request
 
 __all__ = ["ROUTES"]
 
@@ -93,11 +95,17 @@ def build(call: Call[BuildQuery, None]) -> Answer:
     return Pieces(encoded(quiet(messages) if query.q else messages), "application/json", failure=failure)
 
 
-def builder_of(call: Call[Any, Any]) -> Builder:
-    found = call.engine.builder
-    if not isinstance(found, Builder):
+class HasBuilder(Protocol):
+    """What stands in the engine for a builder that is loaded when somebody first builds."""
+
+    def get(self) -> "Builder": ...
+
+
+def builder_of(call: Call[Any, Any]) -> "Builder":
+    holder: HasBuilder | None = call.engine.builder  # type: ignore[assignment]
+    if holder is None:
         raise Unimplemented("this engine has no builder")
-    return found
+    return holder.get()
 
 
 def refuse(query: BuildQuery) -> None:
@@ -114,7 +122,9 @@ def refuse(query: BuildQuery) -> None:
         raise Unimplemented("the classic builder's API gives images only", hint="use: corten build --output")
 
 
-def requested(query: BuildQuery, secrets: str) -> Request:
+def requested(query: BuildQuery, secrets: str) -> "Request":
+    from corten.build import Request
+
     limits = HostConfig(
         memory=query.memory,
         memory_swap=query.memswap,
@@ -204,7 +214,7 @@ def quiet(messages: Iterator[Message]) -> Iterator[Message]:
     )
 
 
-def succeeded(image: str, request: Request) -> Iterator[Message]:
+def succeeded(image: str, request: "Request") -> Iterator[Message]:
     yield {"aux": {"ID": image}}
     yield {"stream": f"Successfully built {image.removeprefix('sha256:')[:12]}\n"}
     for name in request.names:

@@ -1,16 +1,19 @@
 """`./dev demo`: the main job on real input, each command shown as a user would type it.
 
 A base image is made from the distribution's signed packages, a service runs in a container with a published port and
-a volume, is fetched from, looked into, and outlives the death of its engine. As root the whole of it happens in mount
+a volume, is fetched from, looked into, and outlives the death of its engine. A two-stage Dockerfile becomes an image of
+one static program, which travels through a registry and comes back to run. As root the whole of it happens in mount
 and network namespaces of its own, so that nothing of this machine is changed.
 
     python -m tests.demo
 """
 
+import json
 import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -48,9 +51,9 @@ def expect(text: str, wanted: str) -> None:
         raise Failed(f"expected {wanted!r}, got {text!r}")
 
 
-def fetch() -> str:
+def fetch(port: int = PORT) -> str:
     """What the published port serves, waiting a moment for a service that is just starting."""
-    url = f"http://127.0.0.1:{PORT}/"
+    url = f"http://127.0.0.1:{port}/"
     print(f"$ curl {url}", flush=True)
     deadline = time.monotonic() + 10
     while True:
@@ -65,17 +68,22 @@ def fetch() -> str:
             time.sleep(0.05)
 
 
+def size_of(reference: str) -> int:
+    """An image's bytes, as its inspection says."""
+    said = subprocess.run([CORTEN, "image", "inspect", reference], capture_output=True, text=True, check=True).stdout
+    return int(json.loads(said)[0]["Size"])
+
+
 def engine_pid(root: Path) -> int:
     """The engine's process, as its lock file says."""
     return int((root / "data/engine.lock").read_text().split()[0])
 
 
-def make_image(archive: Path) -> None:
-    say("A base image from the distribution's own packages: signatures and hashes verified, no hub, no root")
-    corten(
-        *("image", "bootstrap", "debian:bookworm", "--variant", "base"),
-        *("--packages", "python3-minimal,libpython3-stdlib,dash", "-t", "python:demo", "-o", str(archive)),
-    )
+def make_images(scratch: Path) -> None:
+    say("Base images from the distribution's own packages: signatures and hashes verified, no hub, no root")
+    for name, packages in (("python", "python3-minimal,libpython3-stdlib,dash"), ("gcc", "gcc,libc6-dev,dash")):
+        archive = str(scratch / f"{name}.tar")
+        corten("image", "bootstrap", "debian:bookworm", "--packages", packages, "-t", f"{name}:demo", "-o", archive)
 
 
 def run_service(archive: Path, volume: Path) -> None:
@@ -108,6 +116,89 @@ def kill_the_engine(root: Path) -> None:
     expect(corten("logs", "--tail", "1", "web"), "GET")
 
 
+DOCKERFILE = """\
+FROM gcc:demo AS build
+WORKDIR /src
+COPY server.c .
+RUN gcc -O2 -static -s -o /server server.c
+
+FROM scratch
+COPY --from=build /server /server
+EXPOSE 8000
+ENTRYPOINT ["/server"]
+"""
+SERVER = r"""
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int main(void)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(8000)};
+    const char *answer = "HTTP/1.0 200 OK\r\n\r\nhello from scratch\n";
+    char request[4096];
+    int on = 1, server = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(server, (struct sockaddr *)&here, sizeof here) || listen(server, 8))
+        return 1;
+    for (;;) {
+        int client = accept(server, 0, 0);
+        if (read(client, request, sizeof request) >= 0 && write(client, answer, strlen(answer)) < 0)
+            return 1;
+        close(client);
+    }
+}
+"""
+
+
+def build(scratch: Path) -> None:
+    say("Build an image in two stages: compile in the first, only the program in the second")
+    context = scratch / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    (context / "server.c").write_text(SERVER)
+    print(DOCKERFILE, flush=True)
+    corten("load", "-i", str(scratch / "gcc.tar"))
+    corten("build", "-t", "server:1", str(context))
+    expect(corten("build", "-t", "server:1", str(context)), "Using cache")
+    big, small = size_of("gcc:demo"), size_of("server:1")
+    print(f"the image that compiles: {big / 1e6:.0f} MB; the image that runs: {small / 1e6:.1f} MB", flush=True)
+
+
+def ship(scratch: Path) -> None:
+    say("Ship it: serve a registry, push, remove, pull, run, fetch")
+    address = "127.0.0.1:5005"
+    command = [CORTEN, "registry", "serve", "--listen", address, "--root", str(scratch / "registry")]
+    print(f"$ {shlex.join(['corten', *command[1:]])} &", flush=True)
+    with (scratch / "registry.log").open("w") as log:
+        registry = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for_port(5005)
+        name = f"{address}/server:1"
+        corten("tag", "server:1", name)
+        corten("push", name)
+        corten("rmi", "-f", "server:1", name)
+        corten("builder", "prune", "--all", "--force")
+        corten("run", "-d", "--name", "shipped", "-p", f"127.0.0.1:{PORT + 1}:8000", name)
+        expect(fetch(PORT + 1), "hello from scratch")
+    finally:
+        registry.terminate()
+        registry.wait()
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def explain() -> None:
     say("Every step can be read: the story of one run")
     expect(corten("run", "--rm", "--explain", "python:demo", "sh", "-c", "echo hello from a container"), "pivot")
@@ -115,7 +206,7 @@ def explain() -> None:
 
 def clean_up() -> None:
     say("Leave nothing behind")
-    corten("rm", "-f", "web")
+    corten("rm", "-f", "web", "shipped")
     corten("system", "reset", "--force")
 
 
@@ -129,6 +220,8 @@ def tell(scratch: Path) -> None:
         run_service(scratch / "python.tar", volume)
         look_inside()
         kill_the_engine(root)
+        build(scratch)
+        ship(scratch)
         explain()
         clean_up()
     except BaseException:
@@ -143,7 +236,7 @@ def main() -> int:
     begin = time.monotonic()
     scratch = tempfile.mkdtemp(prefix="corten-demo-")
     try:
-        make_image(Path(scratch) / "python.tar")
+        make_images(Path(scratch))
         # Forwarding, the bridge and the firewall table are the engine's: in namespaces of its own they end with it.
         inside = 'ip link set lo up 2>/dev/null || busybox ip link set lo up; exec "$@"'
         apart = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", inside, "demo"]

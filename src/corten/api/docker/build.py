@@ -209,9 +209,9 @@ def quiet(messages: Iterator[Message]) -> Iterator[Message]:
     except CortenError:
         yield from held
         raise
-    yield from (
-        {"stream": f"{message['aux']['ID']}\n"} for message in held if "aux" in message and "ID" in message["aux"]
-    )
+    named = [message for message in held if "ID" in message.get("aux", {})]
+    yield from named
+    yield {"stream": f"{named[-1]['aux']['ID']}\n"}
 
 
 def succeeded(image: str, request: "Request") -> Iterator[Message]:

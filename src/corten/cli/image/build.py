@@ -15,6 +15,7 @@ from corten.cli.container.lifecycle import FORCE
 from corten.cli.flags import number, switch, text, texts, value
 from corten.cli.human import size
 from corten.cli.image.names import check_name
+from corten.cli.image.output import Output, deliver, read_output, secrets_header
 from corten.cli.progress import show_progress
 from corten.cli.table import Command, Fault
 from corten.cli.values import filter_pair, filters
@@ -44,23 +45,29 @@ _SWITCHES = {"no-cache": "nocache", "pull": "pull", "force-rm": "forcerm", "quie
 def _run(session: Session, options: Options, words: list[str]) -> int:
     for name in options.texts("tag"):
         check_name(name, f'invalid argument "{name}" for "-t, --tag" flag: ')
+    if options.text("progress") not in ("auto", "plain"):
+        raise Fault(f"invalid progress mode {options.text('progress')}: use auto or plain")
     if options.on("squash"):
         raise Fault('"--squash" is only supported on a Docker daemon with experimental features enabled')
     query, body = _query(options), _Context(words[0], options.text("file"))
-    headers = {"Content-Type": "application/x-tar", **_logins()}
+    outputs: list[Output] = list(options.value("output"))
+    headers = {"Content-Type": "application/x-tar", **_logins(), **secrets_header(options.texts("secret"))}
     query.update(body.query)
     chunks = body.chunks() if body.chunks is not None else None
     if chunks is not None and options.on("compress"):
         chunks = _compressed(chunks)
     answer = session.engine.request("POST", "/build", query=query, body=chunks, headers=headers).check()
     quiet = options.on("quiet")
-    found = show_progress(answer, quiet=quiet)
+    on_stdout = any(output.kind == "tar" and not output.place for output in outputs)
+    found = show_progress(answer, quiet=quiet, to_stderr=on_stdout)
     image = next((aux["ID"] for aux in reversed(found) if "ID" in aux), "")
     if path := options.text("iidfile"):
         if not image:
             raise Fault(f"cannot write {path}: server did not provide an image ID")
         with open(path, "w", encoding="utf-8") as file:
             file.write(image)
+    for output in outputs:
+        deliver(session, image, output, keep=bool(options.text("iidfile")))
     if quiet and image:
         session.say(image)
     return 0
@@ -148,15 +155,19 @@ class _Context:
         from corten.cli.packing import Packing
 
         name = str(self.query["dockerfile"])
-        try:
-            with open(os.path.join(self._root, ".dockerignore"), encoding="utf-8") as file:
-                patterns = read_patterns(file.read())
-        except FileNotFoundError:
-            patterns = []
-        ignored = Ignored([*patterns, "!.dockerignore", f"!{name}"] if patterns else [])
+        patterns = read_patterns(self._ignore_file(f"{name}.dockerignore") or self._ignore_file(".dockerignore"))
+        kept = ["!.dockerignore", f"!{name}", f"!{name}.dockerignore"]
+        ignored = Ignored([*patterns, *kept] if patterns else [])
         packing = Packing(self._root, "", keeps=lambda path, _: ignored.keeps(path))
         yield from self._extra(name)
         yield from packing.chunks()
+
+    def _ignore_file(self, name: str) -> str:
+        try:
+            with open(os.path.join(self._root, name), encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
 
     def _extra(self, name: str) -> Iterator[bytes]:
         """A Dockerfile that is not in the context's directory."""
@@ -217,14 +228,17 @@ BUILD = Command(
         text("iidfile", "", "Write the image's id to this file"),
         text("isolation", "", "Isolation technology (default is the only one on Linux)"),
         texts("label", "", "Add a label", read=readers.label),
+        texts("output", "o", "Where the files go: DIR, -, or type=local|tar|image,dest=…", read=read_output),
         value("memory", "m", "Most memory for RUN", "bytes", values.memory, 0),
         value("memory-swap", "", "Most memory and swap together, -1 for no limit", "bytes", values.memory_swap, 0),
         text("network", "", "Network for RUN", "default"),
         switch("no-cache", "", "Build every step anew"),
         text("platform", "", "Platform to build for"),
+        text("progress", "", "How it is shown (auto, plain)", "auto"),
         switch("pull", "", "Look for newer base images"),
         switch("quiet", "q", "Print only the image's id"),
         switch("rm", "", "Remove intermediate containers after success", default=True),
+        texts("secret", "", "A secret for RUN: id=NAME,src=FILE or id=NAME,env=VARIABLE"),
         texts("security-opt", "", "Security option for RUN", kind="strings", read=values.csv),
         value("shm-size", "", "Size of /dev/shm for RUN", "bytes", values.memory, 0),
         switch("squash", "", "Squash the new layers into one", hidden=True),

@@ -260,9 +260,9 @@ def open_in(dir: str, path: str, flags: int, strict: int, *, slot: str, accept: 
     return Step("open-in", (dir, path, flags, strict,), slot, "child", accept, why, origin)
 
 
-def mkdir_in(dir: str, path: str, mode: int, *, slot: str = "", why: str = "", origin: str = "") -> Step:
+def mkdir_in(dir: str, path: str, mode: int, *, slot: str = "", accept: tuple[int, ...] = (), why: str = "", origin: str = "") -> Step:
     """Make a directory of the container with its missing parents, inside its root."""
-    return Step("mkdir-in", (dir, path, mode,), slot, "child", (), why, origin)
+    return Step("mkdir-in", (dir, path, mode,), slot, "child", accept, why, origin)
 
 
 def create_in(dir: str, path: str, mode: int, *, slot: str = "", why: str = "", origin: str = "") -> Step:

@@ -55,6 +55,8 @@ __all__ = [
 ]
 
 VERSION = "1.2.0"  # of the runtime specification, as `state` says it
+# Of the message to a seccomp agent: the number in the specification's example, which crun sends and agents look for.
+_PROCESS_STATE = "0.2.0"
 _SIGKILL = 9
 _EXIT_MS = 10_000
 
@@ -93,7 +95,7 @@ class Request:
             pidfd_socket=self.pidfd_socket >= 0,
             pivot=self.pivot,
             new_keyring=self.keyring,
-            preserve=self.preserve,
+            preserve=self.kept,
             streams=_pipes() if _user(spec) else (),
             cgroup_fallback=self.fallback,
             env=_socket_activation(),
@@ -102,7 +104,12 @@ class Request:
     def descriptors(self) -> dict[str, int]:
         """The slots that a plan may inherit, and what they are here."""
         named = {"console": self.console_socket, "pidfd-socket": self.pidfd_socket}
-        return named | {f"keep-{3 + n}": 3 + n for n in range(self.preserve)}
+        return named | {f"keep-{number}": number for number in self.kept}
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The descriptors to preserve that there are; one that is not inheritable is ours, made since we began."""
+        return tuple(number for number in range(3, 3 + self.preserve) if _given(number))
 
 
 class Container:
@@ -292,7 +299,7 @@ class Container:
             state["pid"] = record["pid"]
         kinds = [FLAGS[one["type"]] for one in (spec.get("linux") or {}).get("namespaces") or ()]
         where = hook.Where(record["pid"], record["start"], kinds, program.path())
-        hook.run(row, codec.dumps(state).encode(), where)
+        hook.run(row, codec.dumps(state).encode(), where, inherits=_lacks_environment(spec, row.origin))
 
 
 class Controller:
@@ -339,7 +346,7 @@ class Controller:
             "annotations": record["annotations"],
         }
         message = {
-            "ociVersion": VERSION,
+            "ociVersion": _PROCESS_STATE,
             "fds": ["seccompFd"],
             "pid": record["pid"],
             "metadata": metadata,
@@ -380,6 +387,7 @@ def create(
         record = _record(container, spec, request, options, bundle)
         entry.write("config.json", request.config)
         entry.write("state.json", codec.dumps(record).encode())
+        entry.link("status", "state.json")
         fds = request.descriptors()
         if listener:
             sock = _listening(entry)
@@ -462,6 +470,7 @@ def _record(container: Container, spec: RuntimeSpec, request: Request, options: 
         "bundle": bundle,
         "rootfs": path if path.startswith("/") else f"{bundle}/{path}",
         "created": f"{stamp}.{now % 10**9:09d}Z",
+        "external_descriptors": codec.dumps([_target(fd) for fd in (0, 1, 2)]),
         "owner": "root" if container.host.euid == 0 else str(container.host.euid),
         "annotations": spec.get("annotations") or {},
         "cgroupsPath": linux.get("cgroupsPath") or "",
@@ -517,10 +526,32 @@ def _undo(container: Container) -> None:
     container.entry.remove()
 
 
+def _lacks_environment(spec: RuntimeSpec, pointer: str) -> bool:
+    """Whether the hook at this place of the configuration leaves its environment out, which is not an empty one."""
+    _, _, kind, number = pointer.split("/")
+    hooks: Any = spec.get("hooks") or {}
+    return "env" not in hooks[kind][int(number)]
+
+
+def _target(fd: int) -> str:
+    """What a standard stream of the container is; whoever restores it from a checkpoint needs to know."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return "/dev/null"
+
+
 def _socket_activation() -> tuple[str, ...]:
     """sd_listen_fds(3): how many sockets we were given; the program, process 1 inside, is who shall take them."""
     count = os.environ.get("LISTEN_FDS", "")
     return (f"LISTEN_FDS={count}", "LISTEN_PID=1") if count.isdecimal() else ()
+
+
+def _given(number: int) -> bool:
+    try:
+        return os.get_inheritable(number)
+    except OSError:
+        return False
 
 
 def _user(spec: RuntimeSpec) -> int:

@@ -40,12 +40,15 @@ class Where:
             self.bits |= kind
 
 
-def run(step: Step, state: bytes, where: Where) -> None:
-    """Run the hook of a controller row. Raises FailedPrecondition for a failed one, DeadlineExceeded for a slow one."""
+def run(step: Step, state: bytes, where: Where, *, inherits: bool = False) -> None:
+    """With `inherits` it gets our environment: that of a configuration that says nothing of one, as crun has it.
+
+    Run the hook of a controller row. Raises FailedPrecondition for a failed one, DeadlineExceeded for a slow one."""
     kind, path, args, env, timeout = step.args
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
-        argv, environment = _texts(args) or [str(path)], _texts(env)
+        argv = _texts(args) or [str(path)]
+        environment = [f"{name}={value}" for name, value in os.environ.items()] if inherits else _texts(env)
         spawn = _inside if kind in _INSIDE else _outside
         pid = spawn(str(path), argv, environment, reading, where)
         os.close(reading)

@@ -139,8 +139,9 @@ def filter_flags(seccomp: Seccomp) -> int:
 
 
 def listens(seccomp: Seccomp) -> bool:
-    """Whether a rule notifies, so that loading the filter yields a listener fd for `listenerPath`."""
-    return any(rule.get("action") == "SCMP_ACT_NOTIFY" for rule in seccomp.get("syscalls") or ())
+    """Whether an agent waits or a rule notifies, so that loading the filter yields a listener for `listenerPath`."""
+    rules = seccomp.get("syscalls") or ()
+    return bool(seccomp.get("listenerPath")) or any(rule.get("action") == "SCMP_ACT_NOTIFY" for rule in rules)
 
 
 def _arches(seccomp: Seccomp, native: str) -> list[Arch]:

@@ -3,6 +3,7 @@
 ::
 
     ROOT/ID/state.json     who it is and which process it began with; written whole, by rename
+    ROOT/ID/status        the same by crun's name for it, which its callers read (`external_descriptors`)
     ROOT/ID/config.json    the very bytes the container was created from
     ROOT/ID/start.sock     where `start` connects; gone once it has
 
@@ -79,6 +80,10 @@ class Entry:
         finally:
             os.close(fd)
         os.rename(temporary, f"{self.path}/{name}")
+
+    def link(self, name: str, target: str) -> None:
+        """A second name for a file of the directory."""
+        os.symlink(target, f"{self.path}/{name}")
 
     def read(self, name: str) -> bytes:
         try:

@@ -227,6 +227,22 @@ def test_configured_devices_have_their_numbers_modes_and_owners(runtime: Runtime
 # ---- process -------------------------------------------------------------------------------------------------------
 
 
+def test_a_working_directory_that_the_image_lacks_is_made(runtime: Runtime, bundle: Bundle) -> None:
+    bundle.process["cwd"] = "/not/there/yet"
+    assert runtime.sh("pwd; stat -c '%a %u' .").split() == ["/not/there/yet", "755", "0"]
+
+
+def test_without_selinux_a_mount_label_is_only_told_of(runtime: Runtime, bundle: Bundle) -> None:
+    bundle.linux["mountLabel"] = "system_u:object_r:x:s0"
+    assert runtime.sh("echo fine") == "fine\n"
+
+
+def test_the_annotation_of_crun_keeps_the_callers_groups(runtime: Runtime, bundle: Bundle) -> None:
+    bundle.spec["annotations"] = {"run.oci.keep_original_groups": "1"}
+    mine = sorted({os.getgid(), *os.getgroups()})
+    assert sorted({0, *map(int, runtime.sh("grep ^Groups: /proc/self/status").split()[1:])}) == sorted({0, *mine})
+
+
 def test_user_groups_umask_and_home(runtime: Runtime, bundle: Bundle) -> None:
     bundle.process["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 6], "umask": 0o77}
     assert runtime.sh("id -u; id -g; id -G; umask; echo $HOME").split() == [
@@ -402,7 +418,7 @@ def test_a_seccomp_listener_receives_the_descriptor_and_the_state(
     [
         ({"process": {"apparmorProfile": "docker-default"}}, "/process/apparmorProfile"),
         ({"process": {"selinuxLabel": "system_u:system_r:x:s0"}}, "/process/selinuxLabel"),
-        ({"linux": {"mountLabel": "system_u:object_r:x:s0"}}, "/linux/mountLabel"),
+        ({"linux": {"sysctl": {"kernel.hostname": "x"}}}, "/linux/sysctl/kernel.hostname"),
         ({"linux": {"intelRdt": {"closID": "x"}}}, "/linux/intelRdt"),
         ({"linux": {"resources": {"unified": {"memory.high": "1"}}}}, "/linux/resources/unified"),
         ({"process": {"scheduler": {"policy": "SCHED_MAGIC"}}}, "/process/scheduler/policy"),

@@ -1,6 +1,7 @@
 """The life of a command-line container, with runc's words and exit codes."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -208,6 +209,29 @@ def test_preserved_descriptors_arrive_and_no_other(runtime: Runtime, scratch: Pa
     shown = subprocess.run(["bash", "-c", line], stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
     # 0, 1, 2, the kept one, and ls's own.
     assert shown.split() == ["kept", "0", "1", "2", "3", "4"]
+
+
+def test_descriptors_asked_for_that_are_not_there_are_left_out(runtime: Runtime, scratch: Path) -> None:
+    (scratch / "kept").write_text("kept\n")
+    runtime.bundle.process["args"] = ["/bin/sh", "-c", "cat <&7; ls /proc/self/fd"]
+    runtime.bundle.write()
+    line = f"exec 7<{scratch}/kept; exec {runtime.command} --root {runtime.root} run --preserve-fds 50"
+    line += f" -b {runtime.bundle.path} {runtime.bundle.id}"
+    shown = subprocess.run(["bash", "-c", line], stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
+    assert shown.split() == ["kept", "0", "1", "2", "3", "7"]
+
+
+def test_delete_takes_a_regular_expression(runtime: Runtime) -> None:
+    runtime.start()
+    runtime("delete", "--force", "--regex", f"{runtime.bundle.id[:-1]}.$")
+    assert runtime("list", "-q").stdout == ""
+
+
+def test_a_hook_without_environment_has_the_callers(runtime: Runtime, scratch: Path) -> None:
+    script = f'echo "$PATH" > {scratch}/path'
+    runtime.bundle.spec["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    runtime.run("/bin/true")
+    assert (scratch / "path").read_text().strip() == os.environ["PATH"]
 
 
 def test_sockets_of_activation_reach_the_program(runtime: Runtime, scratch: Path) -> None:

@@ -173,7 +173,7 @@ SPECS = st.fixed_dictionaries(
         "layout": st.sampled_from([V1, HYBRID, V2]),
         "euid": st.sampled_from([0, 1000]),
         "sysctl": st.booleans(),
-        "preserve": st.integers(0, 3),
+        "preserve": st.lists(st.integers(3, 12), unique=True, max_size=3),
         "pivot": st.booleans(),
     }
 )

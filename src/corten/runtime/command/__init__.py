@@ -58,6 +58,10 @@ _EXEC = (
     Flag("--cgroup", "PATH", "a cgroup below the container's"),
     Flag("--ignore-paused", "", "allow it in a paused container"),
 )
+_DELETE = (
+    Flag("--force -f", "", "kill it first"),
+    Flag("--regex -r", "", "ID is a regular expression: every container whose id matches it from the start"),
+)
 _UPDATE = (
     Flag("--resources -r", "FILE", "read the limits from FILE, or - for standard input"),
     Flag("--blkio-weight", "N", "block I/O weight, 10 to 1000"),
@@ -107,7 +111,7 @@ VERBS = {
     ),
     "exec": Verb("lifecycle", "ID COMMAND [ARG...]", "start a process inside", _EXEC, interspersed=False),
     "kill": Verb("lifecycle", "ID [SIGNAL]", "send a signal", (Flag("--all -a", "", "to all processes"),)),
-    "delete": Verb("lifecycle", "ID", "remove a container", (Flag("--force -f", "", "kill it first"),)),
+    "delete": Verb("lifecycle", "ID", "remove a container", _DELETE),
     "state": Verb("inspection", "ID", "print the state as JSON"),
     "list": Verb(
         "inspection", "", "list the containers", (Flag("--format -f", "FORMAT", "table or json"), Flag("--quiet -q"))

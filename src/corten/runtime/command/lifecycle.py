@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from corten.kernel.probe import Host
-from corten.model.errors import InvalidArgument, NotFound, Unimplemented
+from corten.model.errors import CortenError, InvalidArgument, NotFound, Unimplemented
 from corten.runtime.command.foreground import forward_signals, wait
 from corten.runtime.container import Container, Request, connect, read_config, start_now, wants_terminal
 from corten.runtime.container import create as make
@@ -109,6 +109,8 @@ def kill(context: Context) -> int:
 
 def delete(context: Context) -> int:
     force = context.given.on("force")
+    if context.given.on("regex"):
+        return _delete_matching(context, force=force)
     try:
         container = _open(context)
     except NotFound:
@@ -116,6 +118,26 @@ def delete(context: Context) -> int:
             return 0
         raise
     container.delete(force=force)
+    return 0
+
+
+def _delete_matching(context: Context, *, force: bool) -> int:
+    """As crun: one that cannot be deleted is told of, and keeps neither the others nor the command from success."""
+    import re
+
+    try:
+        pattern = re.compile(context.id)
+    except re.error as error:
+        raise InvalidArgument(f"{context.id!r} is not a regular expression: {error}", place="--regex") from error
+    for entry in Store(context.root).all():
+        if not pattern.match(entry.id):
+            continue
+        try:
+            Container(entry, Host()).delete(force=force)
+        except NotFound:
+            continue  # somebody else was faster
+        except CortenError as error:
+            context.log("warning", error.message, error.place)
     return 0
 
 
@@ -224,8 +246,7 @@ def _identity(context: Context, process: Process) -> None:
         for kind in ("bounding", "effective", "permitted"):
             sets[kind] = [*(sets.get(kind) or ()), *given.texts("cap")]
         process["capabilities"] = sets
-    if "no-new-privs" in given.values:
-        process["noNewPrivileges"] = given.on("no-new-privs")
+    process["noNewPrivileges"] = given.on("no-new-privs")  # as crun: what is run by hand says it for itself
     if given.text("apparmor"):
         process["apparmorProfile"] = given.text("apparmor")
     if given.text("process-label"):

@@ -68,6 +68,7 @@ _CHILD: tuple[Pass, ...] = (
     settings.sysctls,
     hooks.runtime,
     hooks.create_container,
+    process.working_directory,
     root.mask,
     root.leave_host,
     process.enter,
@@ -121,7 +122,7 @@ def compile_exec(
     """
     from corten.runtime.compiler import joining
 
-    draft = Draft(spec, host, options or Options(), bundle="/", id=id)
+    draft = Draft(spec, host, options or Options(), bundle="/", id=id, root=f"/proc/{pid}/root")
     namespaces.read(draft)
     joining.enter(draft, pid, start, cgroup)
     for each in (process.prepare, process.report, joining.root, terminal.make, process.enter, terminal.take):

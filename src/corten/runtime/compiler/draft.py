@@ -12,6 +12,7 @@ from corten.plan.step import LaunchPlan, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from corten.kernel.probe import Host
@@ -55,7 +56,7 @@ class Options:
         pid_file: bool = False,
         pidfd_socket: bool = False,
         pivot: bool = True,
-        preserve: int = 0,
+        preserve: Sequence[int] = (),
         streams: tuple[int, ...] = (),
         cgroup_fallback: bool = False,
         env: tuple[str, ...] = (),
@@ -74,7 +75,7 @@ class Options:
         """Slot ``pidfd-socket``: a socket that receives the container's pidfd."""
         self.pivot = pivot
         self.preserve = preserve
-        """How many descriptors from 3 on the process keeps; slots ``keep-3``, ``keep-4``, …"""
+        """The numbers of the descriptors that the process keeps, from 3 on; slots ``keep-3``, ``keep-7``, …"""
         self.streams = streams
         """Which of 0, 1, 2 belong to the container alone, so that they are given to its user."""
         self.rootfs = rootfs
@@ -88,7 +89,9 @@ class Options:
 class Draft:
     """The configuration, the host, and the rows so far."""
 
-    def __init__(self, spec: RuntimeSpec, host: Host, options: Options, *, bundle: str, id: str) -> None:
+    def __init__(
+        self, spec: RuntimeSpec, host: Host, options: Options, *, bundle: str, id: str, root: str = ""
+    ) -> None:
         self.spec = spec
         self.linux: Linux = spec.get("linux") or {}
         self.process: Process | dict[str, Any] = spec.get("process") or {}
@@ -96,6 +99,7 @@ class Draft:
         self.options = options
         self.bundle = bundle
         self.id = id
+        self.joined_root = root
         self.before: list[Step] = []
         self.parent: list[Step] = []
         self.child: list[Step] = []
@@ -131,7 +135,9 @@ class Draft:
 
     @property
     def root_path(self) -> str:
-        """The root file system's directory as the host names it; "" when a process joins a running container."""
+        """The root file system's directory as the host names it, or as a running container's process has it."""
+        if self.joined_root:
+            return self.joined_root
         root = self.spec.get("root")
         path = root["path"] if root and root.get("path") else ""
         return path if path.startswith("/") or not path else f"{self.bundle}/{path}"

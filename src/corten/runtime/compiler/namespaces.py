@@ -22,6 +22,7 @@ __all__ = [
     "clone",
     "enter_cgroup",
     "enter_joined",
+    "keeps_groups",
     "map_ids",
     "mapped",
     "open_joined",
@@ -126,8 +127,13 @@ def mapped(draft: Draft) -> None:
     if draft.user_namespace and _maps_root(draft):
         why = "root of the user namespace sets up the container"
         draft.child.append(ops.user(0, 0, why=why, origin=draft.places["user"]))
-        if not draft.rootless:
+        if not draft.rootless and not keeps_groups(draft):
             draft.child.append(ops.groups((), accept=(1,), why="the caller's groups are not the container's"))
+
+
+def keeps_groups(draft: Draft) -> bool:
+    """Whether the caller's supplementary groups stay: crun's annotation, with which ordinary users share files."""
+    return "run.oci.keep_original_groups" in (draft.spec.get("annotations") or {})
 
 
 def enter_cgroup(draft: Draft) -> None:

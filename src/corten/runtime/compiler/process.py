@@ -9,11 +9,11 @@ computes the new sets from the bounding, inheritable and ambient ones, so nothin
 
 from __future__ import annotations
 
-import os
-
 from corten.kernel import capabilities
 from corten.plan import flags, ops
 from corten.runtime.compiler.draft import Draft
+from corten.runtime.compiler.home import home
+from corten.runtime.compiler.namespaces import keeps_groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +22,26 @@ if TYPE_CHECKING:
 
     from corten.plan.step import Step
 
-__all__ = ["MEMORY_FLAGS", "MEMORY_MODES", "bit_mask", "created", "enter", "execute", "prepare", "privileges", "report"]
+__all__ = [
+    "MEMORY_FLAGS",
+    "MEMORY_MODES",
+    "bit_mask",
+    "created",
+    "enter",
+    "execute",
+    "prepare",
+    "privileges",
+    "report",
+    "working_directory",
+]
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYS_ADMIN, _SYS_RESOURCE = 1 << 21, 1 << 24
-_ENOSYS, _EDQUOT, _EPERM, _EINVAL, _EROFS, _EACCES = 38, 122, 1, 22, 30, 13
+_ENOSYS, _EDQUOT, _EPERM, _EINVAL, _EROFS, _EACCES, _ELOOP = 38, 122, 1, 22, 30, 13, 40
 _UNLIMITED = (1 << 64) - 1
+# What keeps a working directory from being made and must not keep one that is there from being entered: no rights, a
+# read-only root, a link to where we follow none (/proc/self/fd/7, CVE-2024-21626).
+_UNMADE = (_EACCES, _EROFS, _ELOOP)
 # linux/sched.h
 _POLICIES = {
     "SCHED_OTHER": 0,
@@ -135,7 +149,8 @@ def privileges(draft: Draft) -> None:
         draft.child.append(ops.chown(slot, uid, -1, accept=accept, why=why, origin="/process/user"))
     gids = tuple(user.get("additionalGids") or ())
     denied = (_EPERM,) if draft.user_namespace and not gids else ()
-    draft.child.append(ops.groups(gids, accept=denied, origin="/process/user/additionalGids"))
+    if gids or not keeps_groups(draft):
+        draft.child.append(ops.groups(gids, accept=denied, origin="/process/user/additionalGids"))
     draft.child.append(ops.umask(user.get("umask", 0o022), origin="/process/user/umask"))
     draft.child.append(ops.user(uid, gid, origin="/process/user"))
     draft.child.append(ops.chdir(process["cwd"], why="as this user, and verified to be inside", origin="/process/cwd"))
@@ -152,14 +167,19 @@ def privileges(draft: Draft) -> None:
         draft.child.append(ops.no_new_privs(origin="/process/noNewPrivileges"))
 
 
+def working_directory(draft: Draft) -> None:
+    """Make `cwd` where the image lacks it, as runc and crun do; whether it may be entered is for chdir to say."""
+    if (cwd := draft.process.get("cwd") or "/").strip("/"):
+        why = "an image need not have its working directory"
+        draft.child.append(ops.mkdir_in("root", cwd, 0o755, accept=_UNMADE, why=why, origin="/process/cwd"))
+
+
 def execute(draft: Draft) -> None:
     """Close what is not the program's, load the filter, and become the program."""
-    first = 3
-    for n in range(draft.options.preserve):
-        slot = draft.inherit(f"keep-{3 + n}")
-        draft.child.append(ops.dup(slot, 3 + n, why="the caller preserves it"))
-        first = 4 + n
-    draft.child.append(ops.close_from(first, why="before the filter, which may forbid it"))
+    draft.child.append(ops.close_from(3, why="before the filter, which may forbid it"))
+    for number in draft.options.preserve:
+        slot = draft.inherit(f"keep-{number}")
+        draft.child.append(ops.dup(slot, number, why="the caller preserves it; put there, it outlives exec"))
     if profile := draft.linux.get("seccomp"):
         from corten.runtime import seccomp
 
@@ -173,11 +193,12 @@ def execute(draft: Draft) -> None:
 
 
 def _environment(draft: Draft) -> tuple[str, ...]:
-    """`process.env`; HOME is added from the container's passwd file where the configuration has none, as runc does."""
-    env = (*(draft.process.get("env") or ()), *draft.options.env)
-    if any(entry.startswith("HOME=") for entry in env):
-        return env
-    return (*env, f"HOME={_home(draft.root_path, (draft.process.get('user') or {}).get('uid', 0))}")
+    """`process.env`; of one name the last counts. HOME comes from the container's passwd file where it is not given."""
+    named = {entry.partition("=")[0]: entry for entry in (*(draft.process.get("env") or ()), *draft.options.env)}
+    if "HOME" not in named:
+        user = draft.process.get("user") or {}
+        named["HOME"] = f"HOME={home(draft.root_path, user.get('uid', 0))}"
+    return tuple(named.values())
 
 
 def _send_listener(draft: Draft, slot: str) -> None:
@@ -324,26 +345,3 @@ def _candidates(draft: Draft) -> tuple[str, ...]:
         if entry.startswith("PATH="):
             path = entry[5:]
     return tuple(f"{directory or '.'}/{args[0]}" for directory in path.split(":"))
-
-
-def _home(root: str, uid: int) -> str:
-    """The user's home by the image's passwd file, read without following links: the image is not to be trusted."""
-    try:
-        directory = os.open(f"{root}/etc", os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return "/"
-    try:
-        file = os.open("passwd", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
-    except OSError:
-        return "/"
-    finally:
-        os.close(directory)
-    try:
-        text = os.read(file, 1 << 20).decode("utf-8", "replace")
-    finally:
-        os.close(file)
-    for line in text.splitlines():
-        fields = line.split(":")
-        if len(fields) > 5 and fields[2] == str(uid) and fields[5]:
-            return fields[5]
-    return "/"

@@ -107,6 +107,6 @@ def _owner(name: str) -> str | None:
         return "network"
     if name in _IPC.split() or name.startswith("fs.mqueue."):
         return "ipc"
-    if name in ("kernel.domainname", "kernel.hostname"):
+    if name == "kernel.domainname":  # kernel.hostname is the field hostname's alone, as in runc and crun
         return "uts"
     return "user" if name.startswith("user.max_") else None

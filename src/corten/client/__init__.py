@@ -6,6 +6,12 @@ The smallest client there is: a command must start in a few milliseconds, so not
 >>> from corten.client.address import Address
 >>> from corten.client.connection import Connection
 >>> Connection(Address("unix:///run/corten/corten.sock")).request("GET", "/version").json()
+
+On top of it stands the SDK, an object for each of Docker's nouns, which starts the user's own engine when needed:
+
+>>> from corten.client.engine import Engine
+>>> Engine.connect().containers.run({"Image": "busybox", "Cmd": ["echo", "hi"]}).wait()
+0
 """
 
 __all__: list[str] = []

@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
         if self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
         status = getattr(error, "error_status_hint", 400)
-        body = f"{status} Bad Request: {error}".encode()
+        body = f"{status} Bad Request: this is no HTTP/1.1 request".encode()
         headers = [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Connection", "close"),

@@ -4,6 +4,7 @@ import ctypes
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -167,8 +168,6 @@ def test_a_registry_in_trouble_or_hostile_gives_a_clear_error_and_leaves_nothing
             registry.close()
         done = corten(engine, "pull", name)
         assert done.returncode == 1
-        import re
-
         assert re.search(words, done.stderr, re.IGNORECASE), done.stderr
         assert "root:" not in done.stdout + done.stderr
         assert corten(engine, "images", "-q", name).stdout == ""
@@ -186,11 +185,8 @@ def test_on_a_pipe_a_pull_says_the_lines_that_docker_says(engine: Engine, regist
     assert ours.splitlines() == [
         "1: Pulling from team/app",
         f"{short}: Pulling fs layer",
-        *[
-            f"{short}: {status}"
-            for status in ("Verifying Checksum", "Download complete", "Pull complete")
-            if status in ours
-        ],
+        f"{short}: Download complete",
+        f"{short}: Pull complete",
         f"Digest: {digest}",
         f"Status: Downloaded newer image for {name}",
         name,

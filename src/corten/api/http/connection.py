@@ -77,6 +77,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        sock: socket.socket = transport.get_extra_info("socket")
+        if sock.family != socket.AF_UNIX:
+            # asyncio does so only for sockets made with an explicit protocol; a head and its file are two packets.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connections.add(self)
         self._task = self._loop.create_task(self._serve())
 

@@ -8,7 +8,7 @@ from corten.api.http.sendfile import FilePart
 from corten.registry import Registry, Repository
 from corten.registry.refusals import SizeInvalid
 
-__all__ = ["Asked", "Reply", "blob_headers"]
+__all__ = ["Asked", "Headers", "Reply", "blob_headers"]
 
 Headers = Sequence[tuple[str, str]]
 

@@ -44,8 +44,6 @@ def api() -> Sections:
     """Query parameters by endpoint; the fields of JSON bodies by the struct that declares them."""
     sections: Sections = {}
     for route in routes():
-        if route.pattern.startswith("/build"):  # the builder claims its own parameters
-            continue
         if parameters := {field.encode_name for field in msgspec.structs.fields(route.query)}:
             sections[f"{route.method} {route.pattern}"] = parameters
         if route.body is not None:

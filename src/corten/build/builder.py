@@ -28,7 +28,7 @@ from corten.layers.compression import Readable
 from corten.metadata import Node, leases
 from corten.model.cancel import Cancel
 from corten.model.container import HostConfig
-from corten.model.errors import CortenError, InvalidArgument, NotFound
+from corten.model.errors import Cancelled, CortenError, InvalidArgument, NotFound
 from corten.model.platform import Platform
 from corten.model.reference import Reference
 
@@ -253,6 +253,12 @@ class Building:
 
     def fetch(self, name: str, platform: Platform) -> None:
         """Bring a base image here; the progress goes to whoever watches."""
-        for message in self.pull(name, platform):
-            self.cancel.check()
-            self.send(message)
+        try:
+            for message in self.pull(name, platform):
+                self.cancel.check()
+                self.send(message)
+        except Cancelled:
+            raise
+        except CortenError as error:
+            cause = f"cannot get the base image {name} ({platform}): {error.message}"
+            raise type(error)(cause, hint=error.hint, place=error.place) from error

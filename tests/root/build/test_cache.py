@@ -92,3 +92,15 @@ def test_the_cache_outlives_its_image(site: Site) -> None:
     image = site.build(archive).id
     site.client.images.remove(image)
     assert site.build(archive).cached == 1
+
+
+@ours
+def test_pruning_stops_where_it_is_told(site: Site) -> None:
+    site.build(context("FROM tiny\nRUN echo prune > /told\n"))
+    for name in ("keep-storage", "reserved-space"):
+        assert site.client.ask("POST", "/build/prune", {name: str(1 << 30)})["CachesDeleted"] == []
+    old = {"filters": '{"until": {"1h": true}}'}
+    assert site.client.ask("POST", "/build/prune", old)["CachesDeleted"] == []
+    unknown = site.client._connection.request("POST", "/build/prune", query={"filters": '{"id": {"x": true}}'})
+    assert unknown.status == 501
+    unknown.read()

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -251,6 +252,7 @@ def test_the_command_line_says_what_it_misses() -> None:
             parse(argv)
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 def test_a_registry_behind_tls_serves_and_takes_blobs(tmp_path: Path) -> None:
     import http.client
     import ssl

@@ -23,7 +23,7 @@ _REASONS = {
     409: "Conflict", 412: "Precondition Failed", 413: "Content Too Large", 416: "Range Not Satisfiable",
     429: "Too Many Requests",
     499: "Client Closed Request", 500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
-    504: "Gateway Timeout",
+    504: "Gateway Timeout", 507: "Insufficient Storage",
 }  # fmt: skip
 
 

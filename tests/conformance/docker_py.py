@@ -36,6 +36,9 @@ def run_suite(host: str, enter: list[str], only: str = "", seconds: int = 1200) 
     place = suite(f"docker-py-{VERSION}-1", prepare)
     with tempfile.TemporaryDirectory(prefix="corten-docker-py-", dir="/dev/shm") as home:
         report = Path(home) / "report.xml"
+        # Without it docker-py keeps its contexts in the working directory, where the next run would find them.
+        (Path(home) / ".docker").mkdir()
+        (Path(home) / ".docker/config.json").write_text("{}")
         archive = Path(home) / "images.tar"
         archive.write_bytes(stand_ins(*IMAGES))
         env = {"PATH": os.environ["PATH"], "HOME": home, "DOCKER_HOST": host, "TMPDIR": home, "LANG": "C.UTF-8"}

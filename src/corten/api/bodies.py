@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from corten.model.container import as_go_reads
+from corten.model.container import as_go_reads, with_wire_names
 from corten.model.errors import InvalidArgument
 
 __all__ = ["LIMIT", "check_content_type", "decode"]
@@ -38,7 +38,8 @@ def check_content_type(header: str, body: bytes) -> None:
 def decode(kind: type[B], body: bytes) -> B:
     """Decode `body`; unknown fields are ignored, `InvalidArgument` carries the JSON pointer of a wrong one."""
     try:
-        return _decoder(kind).decode(body)  # type: ignore[no-any-return, arg-type]
+        found: B = _decoder(kind).decode(body)  # type: ignore[arg-type]
+        return found if _spelled(kind, body) else _leniently(kind, body)
     except msgspec.ValidationError:
         return _leniently(kind, body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -49,10 +50,16 @@ def decode(kind: type[B], body: bytes) -> B:
         raise InvalidArgument("invalid JSON: nested too deeply", place="/") from None
 
 
+def _spelled(kind: Any, body: bytes) -> bool:
+    """Whether every field has its exact name; Go takes any case, and docker-py writes some with a small letter."""
+    document = msgspec.json.decode(body)
+    return with_wire_names(document, kind) is document
+
+
 def _leniently(kind: type[B], body: bytes) -> B:
     """Read `null` and lone strings as Go does; what then is wrong still is reported with its place."""
     try:
-        document = as_go_reads(msgspec.json.decode(body), kind)
+        document = as_go_reads(with_wire_names(msgspec.json.decode(body), kind), kind)
         return msgspec.convert(document, kind)
     except RecursionError:
         raise InvalidArgument("invalid JSON: nested too deeply", place="/") from None

@@ -117,7 +117,7 @@ def export(services: Services, reference: str, cancel: Cancel | None = None) -> 
 
 def enter(services: Services, container: Container, path: str, stack: ExitStack) -> tuple[int, str]:
     """The root to look in, and the path below it: the container's, or a volume's of one that does not run."""
-    absolute = posixpath.normpath("/" + path)
+    absolute = normal(path)
     point = rootfs.mounted_at(container, absolute)
     runs = container.state.status in ("running", "paused")
     if runs or point is None or point.type not in ("volume", "bind"):
@@ -129,6 +129,11 @@ def enter(services: Services, container: Container, path: str, stack: ExitStack)
         stack.callback(os.close, parent := os.open(os.path.dirname(source), os.O_PATH | os.O_DIRECTORY))
         return parent, os.path.basename(source)
     return fd, with_trailing(path, absolute.removeprefix(point.destination) or "/")
+
+
+def normal(path: str) -> str:
+    """An absolute path without `.`, `..` and doubled slashes; POSIX, and so normpath, keeps two at the front."""
+    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def with_trailing(asked: str, clean: str) -> str:
@@ -167,7 +172,7 @@ def described(root: int, place: Place, path: str) -> dict[str, Any]:
     is_link = stat.S_ISLNK(found.st_mode)
     target = os.readlink(place.name, dir_fd=place.parent) if is_link else ""
     return {
-        "name": posixpath.basename(posixpath.normpath("/" + path)) or "/",
+        "name": posixpath.basename(normal(path)) or "/",
         "size": found.st_size,
         "mode": go_mode(found.st_mode),
         "mtime": exact(found.st_mtime_ns),
@@ -206,7 +211,7 @@ def open_directory(container: Container, root: int, inner: str, path: str) -> in
 
 def check_writable(container: Container, path: str) -> None:
     """A read-only root or volume is not written through the back door."""
-    point = rootfs.mounted_at(container, posixpath.normpath("/" + path))
+    point = rootfs.mounted_at(container, normal(path))
     if point is not None:
         if not point.rw:
             raise PermissionDenied("mounted volume is marked read-only")

@@ -51,8 +51,8 @@ def attach(services: Services, reference: str, options: AttachOptions, take: Tak
         commit(services, container, events=[event(container, "attach")])
         if container.task is not None and container.state.is_up:
             hand_over(container, container.task, pending)
-        elif options.stream and not options.logs:
-            container.pending.append(pending)
+        elif options.stream and (not options.logs or container.state.status == "created"):
+            container.pending.append(pending)  # there is no log yet: all that comes is still to come
         else:
             replay(services, container, pending)
 

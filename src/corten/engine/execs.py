@@ -75,7 +75,7 @@ class Execs:
                 verb = "is already running" if instance.running else "has already run"
                 raise Conflict(f"Error: Exec command {id} {verb}")
             instance.started = True
-        fd, early = take(tty=instance.config.tty) if take is not None and not how.detach else (-1, b"")
+        fd, early = take(tty=how.tty) if take is not None and not how.detach else (-1, b"")
         try:
             self._launch(instance, how, fd, early)
         finally:
@@ -267,7 +267,7 @@ def streams(config: ExecConfig, how: ExecStart) -> tasks.AttachOptions:
         stdin=config.attach_stdin,
         stdout=config.attach_stdout,
         stderr=config.attach_stderr,
-        multiplex=how.multiplex and not config.tty,
+        multiplex=not how.tty,
         detach_keys=attach.detach_sequence(config.detach_keys) if config.tty else b"",
     )
 

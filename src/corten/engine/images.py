@@ -20,12 +20,13 @@ from corten.images.commit import Authored
 from corten.images.listing import Summary
 from corten.layers.compression import Readable
 from corten.model.cancel import Cancel
-from corten.model.container import ContainerConfig
+from corten.model.container import ContainerConfig, encode
 from corten.model.digest import Digest
 from corten.model.errors import Conflict, InvalidArgument, NotFound
 from corten.model.image import Healthcheck, RunConfig
 from corten.model.platform import Platform
 from corten.model.reference import Reference
+from corten.tasks import Task
 from corten.wire.filters import NONE, Filters
 
 __all__ = ["Images", "ShownNames", "descendants", "size_of", "users"]
@@ -110,9 +111,7 @@ class Images:
         with container.lock:
             if container.state.status in ("removing", "dead"):
                 raise Conflict(f"You cannot commit container {container.id} which is being removed")
-            task = container.task if pause and container.state.status == "running" else None
-            if task is not None:
-                task.pause()
+            task = held(container) if pause else None
             try:
                 made = self._commit(container, run_defaults(container, config, changes), repo, tag, comment, author)
             finally:
@@ -122,7 +121,14 @@ class Images:
         return made
 
     def _commit(self, container: Container, run: RunConfig, repo: str, tag: str, comment: str, author: str) -> str:
-        about = Authored(now(), author=author, comment=comment, created_by=" ".join(container.record.command))
+        about = Authored(
+            now(),
+            author=author,
+            comment=comment,
+            created_by=" ".join(container.record.command),
+            container=container.id,
+            container_config=encode(container.record.config),
+        )
         base = find(self._services, container.record.image_id)
         target = Reference.parse_name(repo).with_tag(tag or "latest") if repo else None
         hidden = hidden_paths(container)
@@ -157,6 +163,7 @@ class Images:
             "Comment": config.comment,
             "Created": config.created or "",
             "DockerVersion": "",
+            **({"Container": config.container, "ContainerConfig": config.container_config} if config.container else {}),
             "Author": config.author,
             "Architecture": config.architecture,
             **({"Variant": config.variant} if config.variant else {}),
@@ -168,6 +175,17 @@ class Images:
             "Metadata": {"LastTagTime": rfc3339(image.tagged_ns)},
             "Config": run_config(image),
         }
+
+
+def held(container: Container) -> Task | None:
+    """Its task, paused; None where there is nothing to hold, also when it ends at this very moment."""
+    if container.task is None or container.state.status != "running":
+        return None
+    try:
+        container.task.pause()
+    except Conflict:
+        return None
+    return container.task
 
 
 def until_cancelled(pieces: Iterator[bytes], cancel: Cancel) -> Iterator[bytes]:

@@ -34,7 +34,6 @@ TRANSITIONS: dict[tuple[Status, Action], Status] = {
     ("restarting", "start"): "running",
     ("restarting", "retry"): "restarting",
     ("restarting", "exit"): "exited",
-    ("restarting", "remove"): "removing",
     ("exited", "start"): "running",
     ("exited", "remove"): "removing",
     ("removing", "fail"): "dead",
@@ -50,6 +49,8 @@ REFUSALS: dict[tuple[Status, Action], str] = {
     ("running", "unpause"): "Container {id} is not paused",
     ("restarting", "pause"): "Container {id} is restarting, wait until the container is running",
     ("running", "remove"): 'cannot remove container "{name}": container is running: '
+    "stop the container before removing or force remove",
+    ("restarting", "remove"): 'cannot remove container "{name}": container is restarting: '
     "stop the container before removing or force remove",
     ("paused", "remove"): 'cannot remove container "{name}": container is paused and must be unpaused first',
 }

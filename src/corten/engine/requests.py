@@ -34,7 +34,6 @@ class ExecStart(NamedTuple):
     detach: bool = False
     tty: bool = False
     console_size: tuple[int, int] | None = None
-    multiplex: bool = True
 
 
 class LogQuery(NamedTuple):

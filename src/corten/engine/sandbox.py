@@ -85,6 +85,7 @@ def endpoint(network: str, settings: EndpointSettings) -> EndpointRequest:
         network=network,
         ip=ipam.ipv4_address if ipam else "",
         ip6=ipam.ipv6_address if ipam else "",
+        link_local=(ipam.link_local_ips if ipam else None) or (),
         mac=settings.mac_address,
         aliases=settings.aliases or (),
         links=settings.links or (),

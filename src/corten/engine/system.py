@@ -97,7 +97,7 @@ class System:
             "NEventsListener": 0,
             "ServerVersion": corten.__version__,
             "Runtimes": {"corten": {"path": str(settings.program)}, "runc": {"path": str(settings.program)}},
-            "DefaultRuntime": "corten",
+            "DefaultRuntime": "runc",
             "InitBinary": "corten @init",
             "SecurityOptions": security_options(settings.cgroup_v2),
             "LiveRestoreEnabled": True,

@@ -33,7 +33,7 @@ def settled(host: HostConfig, *, cgroup_private: bool) -> HostConfig:
             network_mode=host.network_mode or "bridge",
             ipc_mode=host.ipc_mode or "private",
             cgroupns_mode=host.cgroupns_mode or ("private" if cgroup_private else "host"),
-            runtime=host.runtime or "corten",
+            runtime=host.runtime or "runc",
             shm_size=host.shm_size or default.SHM_SIZE,
             restart_policy=replace(host.restart_policy, name=host.restart_policy.name or "no"),
             log_config=log_defaults(host.log_config),

@@ -69,7 +69,7 @@ class Volumes:
                         hint="remove the volume or take another name",
                     )
                 return self.described(existing)
-            return self.described(self._make(asked.name, options, asked.labels or {}))
+            return self.described(self._make(asked.name, options, asked.labels or {}, anonymous=not asked.name))
 
     def ensure(self, name: str, options: dict[str, str], labels: dict[str, str]) -> Volume:
         """The volume of a name, made with these options when it is not there; "" makes an anonymous one."""

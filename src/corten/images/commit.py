@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -38,12 +39,17 @@ PIECE = 1 << 20
 
 
 class Authored(msgspec.Struct, frozen=True):
-    """What the maker says of a new image; `created_ns` is Unix time."""
+    """What the maker says of a new image; `created_ns` is Unix time.
+
+    `container` and `container_config` are what it was made from, as Docker's own images tell it.
+    """
 
     created_ns: int
     author: str = ""
     comment: str = ""
     created_by: str = ""
+    container: str = ""
+    container_config: dict[str, Any] | None = None
 
 
 def commit(
@@ -136,6 +142,8 @@ def _configured(
         created=created,
         author=about.author or old.author,
         comment=about.comment,
+        container=about.container,
+        container_config=about.container_config,
         rootfs=RootFS(diff_ids=diff_ids),
         history=[*(old.history or []), step],
     )

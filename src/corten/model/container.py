@@ -428,6 +428,38 @@ def as_go_reads(value: object, hint: Any) -> object:
     return value
 
 
+def with_wire_names(value: Any, hint: Any) -> Any:
+    """The document with the fields of structs called as declared, whatever case they came in, as Go reads them.
+
+    The very same value where nothing is to be renamed; an exact name wins over another spelling of it.
+    """
+    type_ = without_none(hint)
+    if isinstance(value, list):
+        items = [with_wire_names(item, item_type(type_)) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if not isinstance(value, dict):
+        return value
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        inner = {key: with_wire_names(item, item_type(type_)) for key, item in value.items()}
+        return inner if any(inner[key] is not value[key] for key in value) else value
+    names: dict[str, str] = folded_names(type_)
+    types: dict[str, Any] = wire_fields(type_)
+    renamed: dict[str, Any] = {}
+    for key, item in value.items():
+        declared = names.get(key.lower())
+        name = key if key in types or declared is None else declared
+        if name == key or name not in value:
+            renamed[name] = with_wire_names(item, types.get(name))
+    same = renamed.keys() == value.keys() and all(renamed[key] is value[key] for key in renamed)
+    return value if same else renamed
+
+
+@cache
+def folded_names(type_: type[msgspec.Struct]) -> dict[str, str]:
+    """Small letters to JSON name of a struct's fields."""
+    return {name.lower(): name for name in wire_fields(type_)}
+
+
 @cache
 def wire_fields(type_: type[msgspec.Struct]) -> dict[str, Any]:
     """JSON name to type of a struct's fields."""

@@ -80,6 +80,8 @@ class ImageConfig(msgspec.Struct, frozen=True, omit_defaults=True):
     rootfs: RootFS = RootFS()
     history: list[History] | None = None
     comment: str = ""
+    container: str = ""
+    container_config: dict[str, Any] | None = None
 
     @property
     def platform(self) -> Platform:

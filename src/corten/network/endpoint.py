@@ -25,6 +25,7 @@ class EndpointRequest(msgspec.Struct, frozen=True, kw_only=True):
     ip: str = ""
     ip6: str = ""
     mac: str = ""
+    link_local: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     driver_opts: dict[str, str] = {}
@@ -52,6 +53,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return "vc" + self.id[:12]
 
     @property
+    def link_local(self) -> list[IPv4Interface | IPv6Interface]:
+        """Addresses that mean something on its link alone (RFC 3927, RFC 4291), chosen by the user."""
+        return [ip_interface(f"{ip}/{64 if ':' in ip else 16}") for ip in self.request.link_local]
+
+    @property
     def interfaces(self) -> list[IPv4Interface | IPv6Interface]:
         return [ip_interface(address) for address in (self.ipv4, self.ipv6) if address]
 
@@ -72,6 +78,8 @@ def place(
     if network.spec.driver != "bridge":
         return Endpoint(id=id, container=container, network=network.id, request=request)
     _check(network, request)
+    for text in request.link_local:
+        _address(text)
     asked: dict[int, str] = {4: request.ip, 6: request.ip6}
     given: dict[int, str] = {4: "", 6: ""}
     for pool in network.pools():
@@ -82,7 +90,7 @@ def place(
         found = claim(pool, _address(want), taken) if want else next_address(pool, taken)
         given[version] = f"{found}/{pool.network.prefixlen}"
     for version, want in asked.items():
-        if want and not given[version]:
+        if want and not given[version] and not network.asked_for(version):
             raise InvalidArgument(
                 f"invalid endpoint settings: network {network.name} has no IPv{version} subnet for {want}"
             )
@@ -119,7 +127,7 @@ def _check(network: Network, request: EndpointRequest) -> None:
             )
         if request.aliases:
             raise InvalidArgument("network-scoped alias is supported only for containers in user defined networks")
-    elif (request.ip or request.ip6) and all(pool.automatic for pool in network.pools()):
+    elif (request.ip and not network.asked_for(4)) or (request.ip6 and not network.asked_for(6)):
         raise InvalidArgument(
             f"invalid config for network {network.name}: user specified IP address is supported only when connecting"
             " to networks with user configured subnets",

@@ -47,7 +47,7 @@ def network_resource(network: Network, residents: Iterable[tuple[Sandbox, Endpoi
 def endpoint_settings(sandbox: Sandbox, endpoint: Endpoint, network: Network) -> dict[str, Any]:
     """One entry of `NetworkSettings.Networks`."""
     request = endpoint.request
-    ipam = {"IPv4Address": request.ip, "IPv6Address": request.ip6}
+    ipam = {"IPv4Address": request.ip, "IPv6Address": request.ip6, "LinkLocalIPs": list(request.link_local)}
     ipv4, _, prefix4 = endpoint.ipv4.partition("/")
     ipv6, _, prefix6 = endpoint.ipv6.partition("/")
     gateways = {pool.network.version: str(pool.gateway) for pool in network.pools() if not network.spec.internal}

@@ -95,7 +95,8 @@ def _addresses(endpoint: Endpoint, index: int) -> list[Message]:
     # Without an IPv6 address there is no IPv6 at all: an address the kernel made up would bypass the pools.
     messages = [] if endpoint.ipv6 else [rtnetlink.no_link_local(endpoint.device)]
     messages.append(rtnetlink.set_link(endpoint.device, up=True))
-    return messages + [rtnetlink.add_address(index, interface) for interface in endpoint.interfaces]
+    given = (*endpoint.interfaces, *endpoint.link_local)
+    return messages + [rtnetlink.add_address(index, interface) for interface in given]
 
 
 def _routes(sandbox: Sandbox, networks: Mapping[str, Network], indexes: Mapping[str, int]) -> list[Message]:

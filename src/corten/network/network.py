@@ -24,7 +24,7 @@ IPNetwork = IPv4Network | IPv6Network
 
 PREDEFINED = ("bridge", "host", "none")
 NOT_BUILT = ("macvlan", "ipvlan", "overlay", "remote")
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
+NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_. -]*[a-zA-Z0-9_.-])?\Z")
 
 
 # A Subnet as text: network, gateway, range, auxiliary addresses by name, automatic.
@@ -90,6 +90,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     def meeting(self) -> bool:
         """Whether its containers may talk to each other."""
         return options.truth(self.spec.options.get(options.ICC, "true"))
+
+    def asked_for(self, version: int) -> bool:
+        """Whether the user named a subnet of an IP version, though the version itself may be off in the network."""
+        return any(_network_of(ipam.subnet).version == version for ipam in self.spec.ipam if ipam.subnet)
 
     @property
     def masquerade(self) -> bool:
@@ -190,8 +194,8 @@ def design(
 
 
 def _requested(ipam: Ipam) -> Subnet:
-    network = _parsed("subnet", ipam.subnet, ip_network)
-    span = _parsed("ip-range", ipam.ip_range or ipam.subnet, ip_network)
+    network = _parsed("subnet", ipam.subnet, _network_of)
+    span = _parsed("ip-range", ipam.ip_range or ipam.subnet, _network_of)
     if span.version != network.version or not span.subnet_of(network):
         raise InvalidArgument(f"invalid ip-range {span}: it is not inside subnet {network}")
     if network.num_addresses < 4 and not ipam.gateway:
@@ -204,12 +208,16 @@ def _requested(ipam: Ipam) -> Subnet:
     return Subnet(network, gateway, span, auxiliary)
 
 
+def _network_of(text: str) -> IPNetwork:
+    """As Docker reads one: an address with host bits names the network that it is in."""
+    return ip_network(text, strict=False)
+
+
 def _parsed(what: str, value: str, parse):  # type: ignore[no-untyped-def]
     try:
         return parse(value)
     except ValueError as error:
-        hint = "write the network's own address, as in 10.20.0.0/24" if "host bits" in str(error) else ""
-        raise InvalidArgument(f"invalid {what} {value}: {error}", hint=hint) from None
+        raise InvalidArgument(f"invalid {what} {value}: {error}") from None
 
 
 def _check_free(network: IPNetwork, own: Mapping[str, Iterable[IPNetwork]]) -> None:

@@ -57,7 +57,7 @@ class AttachOptions(msgspec.Struct, frozen=True):
     """What passes between a process and a client's socket.
 
     `logs` sends first what the log holds already, `stream` stays for what follows. `multiplex` frames the output by
-    stdcopy; a terminal has one raw stream and ignores it. `detach_keys` are the bytes that end the session (see
+    stdcopy, a terminal's too when asked. `detach_keys` are the bytes that end the session (see
     `keys`).
     """
 

@@ -120,7 +120,7 @@ class Process:
             "STDERR": options.stderr,
             "REPLAY": options.logs,
             "STREAM": options.stream,
-            "MULTIPLEX": options.multiplex and not self.terminal,
+            "MULTIPLEX": options.multiplex,
             "CLOSE_STDIN": self._closes_stdin(),
             "EARLY": early,
         }

@@ -18,7 +18,7 @@ __all__ = ["ROUTES"]
 
 
 class StartBody(msgspec.Struct, frozen=True, rename="pascal"):
-    """`Tty` is repeated by clients; what counts is what was created."""
+    """Whether there is a terminal was said at creation; `Tty` here says whether the answer is raw or in frames."""
 
     detach: bool = False
     tty: bool = False

@@ -230,15 +230,14 @@ class Exec:
 
     def run(self) -> tuple[bytes, int]:
         """Start it without input, wait, and return everything it wrote and its exit code."""
-        stream = self._engine.hijack(f"/exec/{self.id}/start", body={})
+        terminal: bool = self.inspect()["ProcessConfig"]["tty"]
+        stream = self._engine.hijack(f"/exec/{self.id}/start", body={"Tty": terminal})
         data = stream.early
         while more := stream.sock.recv(65536):
             data += more
         stream.close()
-        found = self.inspect()
-        if found["ProcessConfig"]["tty"]:
-            return data, found["ExitCode"]
-        return b"".join(part for _, part in Decoder().feed(data)), found["ExitCode"]
+        code = self.inspect()["ExitCode"]
+        return (data if terminal else b"".join(part for _, part in Decoder().feed(data))), code
 
     def inspect(self) -> dict[str, Any]:
         return self._engine.ask("GET", f"/exec/{self.id}/json")  # type: ignore[no-any-return]

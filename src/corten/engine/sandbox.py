@@ -15,7 +15,7 @@ from typing import NamedTuple
 from corten.engine.record import Container
 from corten.engine.services import Services
 from corten.model.container import EndpointSettings, HostConfig
-from corten.model.errors import Conflict, Unimplemented
+from corten.model.errors import Conflict
 from corten.network import EndpointRequest, PortRequest, Reservation, SandboxRequest
 
 __all__ = ["Joined", "files_following", "reserve", "write_files"]
@@ -79,8 +79,6 @@ def shared(services: Services, reference: str) -> Joined:
 
 def endpoint(network: str, settings: EndpointSettings) -> EndpointRequest:
     ipam = settings.ipam_config
-    if ipam and ipam.link_local_ips:
-        raise Unimplemented("link-local addresses of an endpoint (--link-local-ip) are not built yet")
     return EndpointRequest(
         network=network,
         ip=ipam.ipv4_address if ipam else "",

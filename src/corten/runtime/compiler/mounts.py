@@ -1,9 +1,10 @@
 """``/mounts``: in listed order, each as a detached mount that is attached at a verified target.
 
-What mounts where decides who makes it. A **bind** source is cloned by the host half before the container exists: its
-name is the host's, and nothing can be swapped afterwards. proc, sysfs, tmpfs, devpts, mqueue and cgroup are made by the
-**child**, or they would show the host's processes, or belong to nobody. A filesystem on a block device comes from the
-host. Targets resolve inside the root; below /dev, /proc and /sys no symbolic link is followed at all.
+What mounts where decides who makes it. A **bind** source is cloned before the root is entered: its name is the host's,
+and nothing can be swapped afterwards; the child does it, in its turn among the mounts, or the host half where a user
+namespace may not. proc, sysfs, tmpfs, devpts, mqueue and cgroup are made by the **child**, or they would show the
+host's processes, or belong to nobody. A filesystem on a block device comes from the host. Targets resolve inside the
+root; below /dev, /proc and /sys no symbolic link is followed at all.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ def sources(draft: Draft) -> None:
         if not mount["destination"].startswith("/"):
             raise draft.refuse(f"mount destination {mount['destination']!r} is not absolute", f"{origin}/destination")
         options = parse(mount.get("options") or ())
-        if options.bind or mount.get("type") == "bind":
+        kind = mount.get("type")
+        if options.bind or kind == "bind":
             _bind_source(draft, n, mount, options)
-        elif mount.get("type") in ("cgroup", "cgroup2"):
+        elif kind in ("cgroup", "cgroup2"):
             _cgroup_sources(draft, n)
-        elif mount.get("type") == "sysfs" and _binds_sysfs(draft):
+        elif kind == "sysfs" and _binds_sysfs(draft):
             _sysfs_source(draft, n, options)
-        elif mount.get("type") not in _CHILDS.split():
+        elif kind in _CHILDS.split():
+            _made_by_child(draft, n, mount, options)
+        else:
             _filesystem(draft, n, mount, options)
 
 
@@ -56,8 +60,6 @@ def attach(draft: Draft) -> None:
         if kind in ("cgroup", "cgroup2") and not bound:
             _cgroups(draft, n, mount, options)
             continue
-        if kind in _CHILDS.split() and not bound:
-            _made_by_child(draft, n, mount, options)
         if bound:
             _set_bind(draft, n, options)
         _attach(draft, n, mount, options, like=bound)
@@ -90,11 +92,20 @@ def _bind_source(draft: Draft, n: int, mount: Mount, options: MountOptions) -> N
     if not source:
         raise draft.refuse("a bind mount needs a source", f"{origin}/source")
     path = source if source.startswith("/") else f"{draft.bundle}/{source}"
-    rows, actor = draft.sources
+    rows, actor = _who_clones(draft, mount, options)
     deep = int(options.recursive or draft.user_namespace)
     row = ops.open_tree("", path, deep, slot=_slot(n), actor=actor, origin=f"{origin}/source")
     rows.append(row)
     _map_source(draft, n, mount, options, rows, actor)
+
+
+def _who_clones(draft: Draft, mount: Mount, options: MountOptions) -> tuple[list[Step], str]:
+    """The child wherever it may, before it enters the root: since 6.8 mountinfo lists mounts in the order in which they
+    were made, and the specification wants them in that of the configuration (config.md, "Mounts")."""
+    mapped = options.idmap or mount.get("uidMappings")
+    if draft.creates("mount") and not draft.user_namespace and not mapped:
+        return draft.childs_sources, "child"
+    return draft.sources
 
 
 def _map_source(draft: Draft, n: int, mount: Mount, options: MountOptions, rows: list[Step], actor: str) -> None:
@@ -173,7 +184,7 @@ def _made_by_child(draft: Draft, n: int, mount: Mount, options: MountOptions) ->
     row = ops.new_mount(
         kind, values, tuple(options.switches), bits, slot=_slot(n), actor="child", why=why, origin=origin
     )
-    draft.child.append(row)
+    draft.childs_sources.append(row)
 
 
 def _context(draft: Draft, kind: str) -> tuple[str, ...]:

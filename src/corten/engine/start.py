@@ -97,6 +97,7 @@ def started(services: Services, container: Container, undo: ExitStack) -> Task:
     clock = Chapters(container)
     joined = sandbox.reserve(services, container)
     undo.callback(services.networks.release, container.id)
+    undo.callback(joined.close)
     files = sandbox.write_files(services, container, joined)
     clock.chapter("network", "reserve addresses and ports, write hosts and resolv.conf")
     undo.callback(sharedmemory.remove, services, container)

@@ -14,7 +14,7 @@ from corten.snapshots import Overlay
 from corten.tasks import Task, Tasks
 from tests.root.engine.workbench import Workbench
 
-PUBLISHED = HostConfig(port_bindings={"80/tcp": [PortBinding("", "8123")]}, binds=("kept:/data",))
+PUBLISHED = HostConfig(port_bindings={"80/tcp": (PortBinding("", "8123"),)}, binds=("kept:/data",))
 FAILING = (CortenError, OSError)
 
 
@@ -45,10 +45,11 @@ class Faults:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fault: tuple[int, int] | None = None
-        launch = Tasks._launch
+        launch: Any = Tasks._launch
 
         def launched(*arguments: Any) -> Task:
-            return launch(*arguments[:-1], self.fault)
+            task: Task = launch(*arguments[:-1], self.fault)
+            return task
 
         monkeypatch.setattr(Tasks, "_launch", launched)
 

@@ -20,6 +20,8 @@ __all__ = ["LIMIT", "check_content_type", "decode"]
 
 B = TypeVar("B")
 LIMIT = 16 << 20
+_INT64 = 1 << 63
+_SUSPECT = re.compile(rb"\\u0000|[0-9]{19}")
 _SEARCH = 10_000  # how many entries of an object are tried to find the wrong one
 
 
@@ -38,6 +40,8 @@ def check_content_type(header: str, body: bytes) -> None:
 def decode(kind: type[B], body: bytes) -> B:
     """Decode `body`; unknown fields are ignored, `InvalidArgument` carries the JSON pointer of a wrong one."""
     try:
+        if _SUSPECT.search(body):
+            _refuse_unusable(msgspec.json.decode(body), "")
         found: B = _decoder(kind).decode(body)  # type: ignore[arg-type]
         return found if _spelled(kind, body) else _leniently(kind, body)
     except msgspec.ValidationError:
@@ -67,6 +71,21 @@ def _leniently(kind: type[B], body: bytes) -> B:
         what, _, path = str(error).partition(" - at `")
         place = _locate(kind, document, str(error), path.rstrip("`"))
         raise InvalidArgument(f"invalid JSON: {what} at {place or '/'}", place=place or "/") from None
+
+
+def _refuse_unusable(node: Any, pointer: str) -> None:
+    """No path, name or argument may hold a NUL, and no number more than Go's int64: the kernel takes neither."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            _refuse_unusable(key, f"{pointer}/*")
+            _refuse_unusable(value, f"{pointer}/{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            _refuse_unusable(value, f"{pointer}/{index}")
+    elif isinstance(node, str) and "\0" in node:
+        raise InvalidArgument(f"invalid JSON: a string holds a NUL character at {pointer}", place=pointer)
+    elif isinstance(node, int) and not -_INT64 <= node < _INT64:
+        raise InvalidArgument(f"invalid JSON: {node} is out of range at {pointer}", place=pointer)
 
 
 @cache

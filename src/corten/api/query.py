@@ -64,6 +64,9 @@ def _parse(text: str) -> dict[str, list[str]]:
 
 
 def _value(name: str, kind: Any, sent: list[str]) -> Any:
+    if any("\0" in text for text in sent):
+        # No name, path or pattern holds a NUL, and the kernel's calls would end the string there.
+        raise InvalidArgument(f"invalid value for parameter {name}: it holds a NUL character", place=f"?{name}")
     if kind is bool:
         return boolean(sent[0])
     if kind is str:

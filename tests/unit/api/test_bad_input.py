@@ -11,9 +11,12 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from corten.api import bodies, query
 from corten.api.docker import routes
+from corten.api.docker.archive import PathQuery
 from corten.api.router import Route
-from corten.model.container import wire_fields
+from corten.model.container import ContainerConfig, wire_fields
+from corten.model.errors import InvalidArgument
 from corten.wire.filters import Filters
 from tests.unit.api.serving import Client, api
 
@@ -132,3 +135,16 @@ def test_an_engine_in_no_swarm_says_so(server: str) -> None:
             status, _, answer = client.answer()
         assert status == 503
         assert b"This node is not a swarm manager." in answer
+
+
+def test_a_nul_and_a_number_beyond_64_bits_are_refused_where_they_are() -> None:
+    for body, place in (
+        (b'{"Env": ["A=\\u0000"]}', "/Env/0"),
+        (b'{"StopTimeout": 99999999999999999999}', "/StopTimeout"),
+    ):
+        with pytest.raises(InvalidArgument) as caught:
+            bodies.decode(ContainerConfig, body)
+        assert caught.value.place == place
+    assert bodies.decode(ContainerConfig, rb'{"Env": ["A=\\u0000"]}').env == (r"A=\u0000",)
+    with pytest.raises(InvalidArgument, match="parameter path: it holds a NUL"):
+        query.read(PathQuery, "path=%00")

@@ -26,6 +26,7 @@ from corten.model.roots import Roots
 __all__ = ["main"]
 
 LOG_LIMIT = 10 << 20
+LAST_PORT = 65535
 PATIENCE, PAUSE = 20.0, 0.01  # a predecessor that is leaving needs a moment
 log = logging.getLogger("corten.daemon")
 
@@ -70,10 +71,17 @@ def parse(argv: list[str]) -> Options:
         if name == "--root":
             options = options._replace(roots=model_roots.below(os.path.abspath(value)))
         elif name == "--ready-fd":
-            options = options._replace(ready_fd=int(value))
+            options = options._replace(ready_fd=descriptor(value))
         else:
             options = options._replace(hosts=(*options.hosts, value))
     return options
+
+
+def descriptor(text: str) -> int:
+    """The number of `--ready-fd`."""
+    if not text.isdecimal() or int(text) < FIRST_FD:
+        raise InvalidArgument(f"cannot use {text!r} as --ready-fd", hint=f"an inherited descriptor, {FIRST_FD} or more")
+    return int(text)
 
 
 def _serve(options: Options) -> int:
@@ -164,7 +172,7 @@ def _listen(host: str) -> socket.socket:
     if scheme == "unix":
         return listen_unix(os.path.abspath(address))
     name, _, port = address.rpartition(":")
-    if scheme != "tcp" or not port.isdigit():
+    if scheme != "tcp" or not port.isdecimal() or int(port) > LAST_PORT:
         raise InvalidArgument(f"cannot listen on {host}", hint="unix://PATH or tcp://127.0.0.1:PORT")
     return listen_tcp(name.strip("[]"), int(port))
 

@@ -30,6 +30,7 @@ __all__ = ["main"]
 COLLECT_EVERY = 3600.0
 GRACE = 10.0
 BACKLOG = 4096
+LAST_PORT = 65535
 log = logging.getLogger("corten.registry")
 
 
@@ -72,8 +73,12 @@ def parse(argv: list[str]) -> Options:
         raise InvalidArgument("registry serve needs --tls-cert and --tls-key together")
     tls = (given["--tls-cert"], given["--tls-key"]) if "--tls-cert" in given else None
     htpasswd = Path(given["--htpasswd"]) if "--htpasswd" in given else None
-    ready = int(given["--ready-fd"]) if "--ready-fd" in given else None
-    return Options(given["--listen"], Path(os.path.abspath(given["--root"])), tls, htpasswd, ready)
+    ready = given.get("--ready-fd")
+    if ready is not None and not ready.isdecimal():
+        raise InvalidArgument(f"cannot use {ready!r} as --ready-fd", hint="the number of an inherited descriptor")
+    return Options(
+        given["--listen"], Path(os.path.abspath(given["--root"])), tls, htpasswd, int(ready) if ready else None
+    )
 
 
 async def _serve(options: Options) -> None:
@@ -113,7 +118,7 @@ async def _collect_until(stop: asyncio.Event, registry: Registry) -> None:
 
 def _listen(text: str) -> socket.socket:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit():
+    if not colon or not port.isdecimal() or int(port) > LAST_PORT:
         raise InvalidArgument(
             f"cannot listen on {text}", hint="HOST:PORT, for instance 127.0.0.1:5000; port 0 picks one"
         )

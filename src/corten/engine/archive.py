@@ -4,6 +4,7 @@ A path is looked at below a handle of the container's root (`rootfs`), every lin
 does not run its volumes are not mounted, so a path in one of them is followed into the volume itself.
 """
 
+import errno
 import os
 import posixpath
 import stat
@@ -13,13 +14,13 @@ from typing import Any, NamedTuple
 
 from corten.engine import packing, rootfs
 from corten.engine.moment import exact
-from corten.engine.record import Container
+from corten.engine.record import Container, MountPoint
 from corten.engine.services import Services, commit, event
 from corten.kernel import rooted
 from corten.layers import unpacking
 from corten.layers.compression import Readable
 from corten.model.cancel import Cancel
-from corten.model.errors import InvalidArgument, NotFound, PermissionDenied
+from corten.model.errors import CortenError, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from corten.spec import user
 
 __all__ = ["export", "get", "put", "status"]
@@ -122,13 +123,35 @@ def enter(services: Services, container: Container, path: str, stack: ExitStack)
     runs = container.state.status in ("running", "paused")
     if runs or point is None or point.type not in ("volume", "bind"):
         return stack.enter_context(rootfs.opened(services, container)), with_trailing(path, absolute)
-    source = services.volumes.mount_source(point.name).source if point.type == "volume" else point.source
-    fd = os.open(source, os.O_PATH | os.O_CLOEXEC)
-    stack.callback(os.close, fd)
-    if not stat.S_ISDIR(os.fstat(fd).st_mode):
-        stack.callback(os.close, parent := os.open(os.path.dirname(source), os.O_PATH | os.O_DIRECTORY))
-        return parent, os.path.basename(source)
+    source = outside(services, container, point, path)
+    try:
+        fd = os.open(source, os.O_PATH | os.O_CLOEXEC)
+        stack.callback(os.close, fd)
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            parent = os.open(os.path.dirname(source), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, parent)
+            return parent, os.path.basename(source)
+        if point.subpath:
+            # As at a start: the container may have put a link there, and it must not lead out of the volume.
+            fd = rooted.open(fd, point.subpath, os.O_PATH)
+            stack.callback(os.close, fd)
+    except OSError as error:
+        raise refused(container, path, error) from error
     return fd, with_trailing(path, absolute.removeprefix(point.destination) or "/")
+
+
+def outside(services: Services, container: Container, point: MountPoint, path: str) -> str:
+    """The host's directory or file that a mount point shows; a file system that only a start mounts has none."""
+    if point.type == "bind":
+        return point.source
+    found = services.volumes.mount_source(point.name)
+    if found.type != "bind":
+        raise FailedPrecondition(
+            f"cannot reach {path} in container {container.id}: its volume {point.name} ({found.type}) is mounted only "
+            "while the container runs",
+            hint=f"corten start {container.name}",
+        )
+    return found.source
 
 
 def normal(path: str) -> str:
@@ -158,8 +181,15 @@ def look(container: Container, root: int, inner: str, path: str) -> Place:
         except OSError:
             os.close(readable)
             raise
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise missing(container, path) from error
+    except OSError as error:
+        raise refused(container, path, error) from error
+
+
+def refused(container: Container, path: str, error: OSError) -> CortenError:
+    """A path that cannot be walked is the asker's mistake or the container's doing: never a fault of the engine."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return missing(container, path)
+    return InvalidArgument(f"cannot open {path[:200]} in container {container.id}: {error.strerror}")
 
 
 def missing(container: Container, path: str) -> NotFound:
@@ -207,6 +237,8 @@ def open_directory(container: Container, root: int, inner: str, path: str) -> in
         raise missing(container, path) from None
     except NotADirectoryError:
         raise InvalidArgument("extraction point is not a directory") from None
+    except OSError as error:
+        raise refused(container, path, error) from error
 
 
 def check_writable(container: Container, path: str) -> None:

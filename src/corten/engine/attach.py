@@ -48,6 +48,9 @@ def attach(services: Services, reference: str, options: AttachOptions, take: Tak
     fd, early = take(tty=container.record.config.tty)
     pending = Pending(fd, early, options)
     with container.lock:
+        if services.catalog.get(container.id) is not container:
+            pending.close()  # removed while the client was being answered: nothing will ever come
+            return
         commit(services, container, events=[event(container, "attach")])
         if container.task is not None and container.state.is_up:
             hand_over(container, container.task, pending)

@@ -107,6 +107,7 @@ def resize(services: Services, reference: str, height: int, width: int) -> None:
     container = services.catalog.find(reference)
     if container.task is None or not container.state.is_up:
         raise Conflict(f"Container {container.id} is not running")
+    validation.check_size(height, width)
     container.task.resize(height, width)
     tell_resize(services, container, height, width)
 

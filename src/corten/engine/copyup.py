@@ -7,14 +7,15 @@ Both trees are walked by handles: the image's is hostile (a `VOLUME /a/../../..`
 import errno
 import os
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from corten.kernel import rooted
 
 __all__ = ["fill"]
 
 BLOCK = 1 << 20
-MOST_DEPTH = 1000
+# Each level holds two descriptors and two of Python's frames, and of both there are 1000 or so.
+MOST_DEPTH = 200
 
 
 def fill(root_fd: int, path: str, volume: str) -> None:
@@ -48,13 +49,12 @@ def copy_entry(source: int, target: int, name: str, depth: int) -> None:
     found = os.stat(name, dir_fd=source, follow_symlinks=False)
     if stat.S_ISDIR(found.st_mode):
         os.mkdir(name, 0o700, dir_fd=target)
-        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=source)
-        outer = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=target)
-        try:
+        with ExitStack() as held:
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=source)
+            held.callback(os.close, inner)
+            outer = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=target)
+            held.callback(os.close, outer)
             copy_directory(inner, outer, depth + 1)
-        finally:
-            os.close(inner)
-            os.close(outer)
     elif stat.S_ISREG(found.st_mode):
         copy_file(source, target, name, found)
     elif stat.S_ISLNK(found.st_mode):

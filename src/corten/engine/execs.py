@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from corten import tasks
-from corten.engine import attach, specification
+from corten.engine import attach, specification, validation
 from corten.engine.launchfailure import EXECUTING, explained
 from corten.engine.record import Container
 from corten.engine.requests import ExecStart
@@ -119,6 +119,7 @@ class Execs:
         who = self._identity(container, config)
         environment = environment_of(container, config, who)
         size = how.console_size or config.console_size
+        validation.check_size(*(size or (0, 0)))
         process: Process = {
             "terminal": config.tty,
             "args": list(config.cmd or ()),
@@ -196,6 +197,7 @@ class Execs:
         instance = self.find(id)
         if instance.exec is None or not instance.running:
             raise Conflict(f"cannot resize a stopped exec: {id}")
+        validation.check_size(height, width)
         instance.exec.resize(height, width)
 
     def inspect(self, id: str) -> dict[str, Any]:

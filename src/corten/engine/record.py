@@ -148,6 +148,11 @@ class Container:
         for bell in self.followers:
             os.eventfd_write(bell, 1)
 
+    def drop_pending(self) -> None:
+        """Hang up on the clients that waited for a start which will not come. The lock must be held."""
+        while self.pending:
+            self.pending.pop().close()
+
     @property
     def id(self) -> ContainerId:
         return self.record.id

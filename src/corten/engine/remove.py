@@ -54,6 +54,7 @@ def erase(services: Services, container: Container, *, volumes: bool) -> None:
             ledger.drop(tx, container.id)
             tx.emit(event(container, "destroy"))
             services.catalog.remove(container)
+        container.drop_pending()
         waiting.notify_removal(container)
     if volumes:
         services.volumes.remove_if_unused(point.name for point in container.record.mounts if point.anonymous)

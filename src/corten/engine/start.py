@@ -79,9 +79,7 @@ def tell_detach(services: Services, container: Container) -> None:
 
 def let_go(services: Services, container: Container) -> None:
     """After a failed start nobody needs to wait for output, and a `--rm` container has had its chance."""
-    for pending in container.pending:
-        pending.close()
-    container.pending.clear()
+    container.drop_pending()
     if container.record.host.auto_remove and container.state.status != "restarting":
         services.exits.remove(services, container)
 
@@ -102,6 +100,7 @@ def started(services: Services, container: Container, undo: ExitStack) -> Task:
     clock.chapter("network", "reserve addresses and ports, write hosts and resolv.conf")
     undo.callback(sharedmemory.remove, services, container)
     with ExitStack() as held:
+        held.callback(joined.close)
         around = surroundings(services, container, joined, files, held)
         clock.chapter("image", "find the user and the sources of the mounts")
         built = specification.build(container, services.settings, around)
@@ -109,9 +108,9 @@ def started(services: Services, container: Container, undo: ExitStack) -> Task:
         task = created(services, container, built, joined)
     undo.callback(task.delete)
     clock.chapter("launch", "compile the plan, start the monitor, run it up to the start")
-    for pending in container.pending:
-        hand_over(container, task, pending)
-    container.pending.clear()
+    while container.pending:
+        # Off the list first: `hand_over` closes the descriptor, and a failed start closes what the list still has.
+        hand_over(container, task, container.pending.pop(0))
     task.start()
     clock.chapter("start", "let the process go")
     return task
@@ -229,7 +228,7 @@ def below(volume: str, subpath: str, held: ExitStack) -> str:
 def created(services: Services, container: Container, built: RuntimeSpec, joined: sandbox.Joined) -> Task:
     config, settings = container.record.config, services.settings
     on_network = partial(services.networks.join, container.id) if joined.needs_join else None
-    task = services.tasks.create(
+    return services.tasks.create(
         built,
         TaskConfig(
             id=container.id,
@@ -244,8 +243,6 @@ def created(services: Services, container: Container, built: RuntimeSpec, joined
         ),
         on_network=on_network,
     )
-    joined.close()
-    return task
 
 
 def log_file(services: Services, container: Container) -> LogFile | None:

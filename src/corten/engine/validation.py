@@ -6,6 +6,7 @@ we do not do yet is refused by name, never ignored.
 """
 
 import os
+import re
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -157,6 +158,12 @@ def check_restart(policy: RestartPolicy) -> None:
         raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
 
 
+# At most 9 digits before the unit: what the monitor counts with has 64 bits.
+LOG_SIZE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?[bkmg]b?|[0-9]{1,15}", re.ASCII | re.IGNORECASE)
+MOST_LOG_FILES = 1000
+LARGEST_SIDE = 65535
+
+
 def check_log(host: HostConfig) -> None:
     kind = host.log_config.type
     if kind in ("", "none"):
@@ -168,6 +175,28 @@ def check_log(host: HostConfig) -> None:
     for name in host.log_config.config or {}:
         if name not in LOG_OPTIONS:
             raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
+    check_log_values(host.log_config.config or {})
+
+
+def check_log_values(options: dict[str, str]) -> None:
+    size, files = options.get("max-size", "-1"), options.get("max-file", "1")
+    if size != "-1" and not LOG_SIZE.fullmatch(size):
+        raise InvalidArgument(f"invalid value for max-size: {size[:50]!r}", hint="a number with b, k, m or g behind it")
+    if not files.isdecimal() or not 1 <= int(files[:10]) <= MOST_LOG_FILES:
+        raise InvalidArgument(
+            f"invalid value for max-file: {files[:50]!r}", hint=f"a number from 1 to {MOST_LOG_FILES}"
+        )
+
+
+def check_console(host: HostConfig) -> None:
+    check_size(*host.console_size)
+
+
+def check_size(height: int, width: int) -> None:
+    """A terminal's size travels as two 16-bit numbers (struct winsize)."""
+    for what, value in (("height", height), ("width", width)):
+        if not 0 <= value <= LARGEST_SIDE:
+            raise InvalidArgument(f"cannot resize the terminal: its {what} {value} is not within 0…{LARGEST_SIDE}")
 
 
 def check_modes(host: HostConfig) -> None:
@@ -242,6 +271,7 @@ HOST_CHECKS: tuple[Callable[[HostConfig], None], ...] = (
     check_bindings,
     check_restart_policy,
     check_log,
+    check_console,
     check_modes,
     check_numbers,
     check_security,

@@ -47,6 +47,9 @@ class Volumes:
         self._database = database
         self._root = root
         self._lock = threading.RLock()
+        # Files of containers, set-user-id ones too: no other user of the machine may pass (CVE-2021-41091).
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o700)
         with database.read() as rows:
             self._by_name = {volume.name: volume for volume in ledger.volumes(rows)}
 

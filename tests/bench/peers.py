@@ -73,7 +73,7 @@ def descendants(pid: int) -> list[int]:
 class Dockerd:
     name = "docker"
 
-    def __init__(self, root: Path, cli: str = "docker") -> None:
+    def __init__(self, root: Path, cli: str = "docker", *more: str) -> None:
         self.namespace = Namespace()
         self.root = root
         root.mkdir(parents=True)
@@ -81,7 +81,7 @@ class Dockerd:
         options = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         flags = [f"--{option}={root / name}" for option, name in options.items()]
         log = (root / "log").open("wb")
-        flags += [f"--host=unix://{self.socket}", "--storage-driver=overlay2"]
+        flags += [f"--host=unix://{self.socket}", "--storage-driver=overlay2", *more]
         command = [*self.namespace.enter, "dockerd", *flags]
         self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for(root / "docker.sock", "dockerd")

@@ -63,7 +63,11 @@ def _spelled(kind: Any, body: bytes) -> bool:
 def _leniently(kind: type[B], body: bytes) -> B:
     """Read `null` and lone strings as Go does; what then is wrong still is reported with its place."""
     try:
-        document = as_go_reads(with_wire_names(msgspec.json.decode(body), kind), kind)
+        document = msgspec.json.decode(body)
+    except msgspec.ValidationError as error:  # a number that no integer type holds
+        raise InvalidArgument(f"invalid JSON: {error}", place="/") from None
+    try:
+        document = as_go_reads(with_wire_names(document, kind), kind)
         return msgspec.convert(document, kind)
     except RecursionError:
         raise InvalidArgument("invalid JSON: nested too deeply", place="/") from None

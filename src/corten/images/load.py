@@ -23,7 +23,7 @@ from corten.model import mediatype
 from corten.model.descriptor import Descriptor
 from corten.model.digest import Digest
 from corten.model.document import Document, decode
-from corten.model.errors import InvalidArgument, NotFound, Unimplemented
+from corten.model.errors import DataLoss, InvalidArgument, NotFound, Unimplemented
 from corten.model.event import Event
 from corten.model.image import ImageConfig, chain_ids, parse_config
 from corten.model.manifest import Index, Manifest
@@ -69,7 +69,7 @@ class _Item(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 def load(stores: Stores, stream: Readable) -> Iterator[Unpacked | Loaded]:
-    """Load every image of the archive. Raises InvalidArgument, NotFound, DataLoss with the file that is at fault."""
+    """Load every image of the archive. Raises InvalidArgument or NotFound with the file that is at fault."""
     with leases.hold(stores.db, "load") as lease:
         try:
             with closing(source.of_stream(stream, hashed=False)) as tar_stream:
@@ -81,6 +81,9 @@ def load(stores: Stores, stream: Readable) -> Iterator[Unpacked | Loaded]:
             with stores.db.write() as tx:
                 for candidate in candidates:
                     record(tx, stores, candidate)
+        except DataLoss as error:  # what came is damaged, not what we hold
+            hint = "the archive is damaged: save the image again"
+            raise InvalidArgument(error.message, hint=hint, place=error.place) from error
         finally:
             _drop_unused(stores, lease)
     for candidate in candidates:

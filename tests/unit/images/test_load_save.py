@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from corten.model.digest import Digest
-from corten.model.errors import CortenError, DataLoss, InvalidArgument, NotFound, Unimplemented
+from corten.model.errors import CortenError, InvalidArgument, NotFound, Unimplemented
 from tests.image_rig import Rig
 from tests.images import Layer, config, docker_archive
 
@@ -182,12 +182,12 @@ REFUSED: dict[str, tuple[bytes, type[CortenError]]] = {
         NotFound,
     ),
     "wrong name": (archive(names=["BAD NAME"]), InvalidArgument),
-    "layer is another": (changed("layer.tar", BASE + b"x" * 512), DataLoss),
+    "layer is another": (changed("layer.tar", BASE + b"x" * 512), InvalidArgument),
     "layer escapes": (archive([EVIL]), InvalidArgument),
     "before docker 1.10": (packed({"repositories": b"{}", "a/json": b"{}"}), Unimplemented),
     "blob is not its name": (
         packed({"index.json": b"{}", "oci-layout": b"{}", f"blobs/sha256/{'0' * 64}": b"x"}),
-        DataLoss,
+        InvalidArgument,
     ),
     "blob name is a path": (packed({"oci-layout": b"{}", "blobs/sha256/..": b"x"}), InvalidArgument),
 }
@@ -206,7 +206,7 @@ def test_a_bad_archive_leaves_nothing_behind(rig: Rig, case: str) -> None:
 
 def test_a_layer_with_another_content_is_data_loss(rig: Rig) -> None:
     swapped = docker_archive([(config([BASE]), [TOP], ["app:1"])])
-    with pytest.raises(DataLoss, match="the config says"):
+    with pytest.raises(InvalidArgument, match="the config says"):
         rig.load(swapped)
     assert rig.everything() == ([], [], 0)
 

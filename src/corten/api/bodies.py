@@ -66,6 +66,8 @@ def _leniently(kind: type[B], body: bytes) -> B:
         document = msgspec.json.decode(body)
     except msgspec.ValidationError as error:  # a number that no integer type holds
         raise InvalidArgument(f"invalid JSON: {error}", place="/") from None
+    except RecursionError:
+        raise InvalidArgument("invalid JSON: nested too deeply", place="/") from None
     try:
         document = as_go_reads(with_wire_names(document, kind), kind)
         return msgspec.convert(document, kind)

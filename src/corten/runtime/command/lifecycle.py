@@ -246,7 +246,8 @@ def _identity(context: Context, process: Process) -> None:
         for kind in ("bounding", "effective", "permitted"):
             sets[kind] = [*(sets.get(kind) or ()), *given.texts("cap")]
         process["capabilities"] = sets
-    process["noNewPrivileges"] = given.on("no-new-privs")  # as crun: what is run by hand says it for itself
+    if given.on("no-new-privs"):
+        process["noNewPrivileges"] = True  # never False: what the container may not gain, no exec gains (as runc)
     if given.text("apparmor"):
         process["apparmorProfile"] = given.text("apparmor")
     if given.text("process-label"):

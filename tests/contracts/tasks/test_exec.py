@@ -38,7 +38,7 @@ def test_its_input_ends_with_the_clients(either: Workshop) -> None:
 def test_an_exec_with_a_terminal(either: Workshop) -> None:
     task = either.run("/bin/sleep", "60")
     process = either.exec(task, "/bin/sh", "-c", "read x; busybox stty size; echo $x", terminal=True, open_stdin=True)
-    client = either.attach(process, stdin=True)
+    client = either.attach(process, stdin=True, multiplex=False)
     process.resize(20, 50)
     client.send(b"hello\r")
     assert client.all() == b"hello\r\n20 50\r\nhello\r\n"

@@ -98,7 +98,7 @@ def test_a_terminal_has_its_size_before_the_program_runs_and_can_be_resized(eith
         open_stdin=True,
         console_size=(33, 99),
     )
-    client = either.attach(task, stdin=True)
+    client = either.attach(task, stdin=True, multiplex=False)
     task.start()
     while b"33 99" not in client.seen():
         time.sleep(0.01)

@@ -103,7 +103,10 @@ def _who_clones(draft: Draft, mount: Mount, options: MountOptions) -> tuple[list
     """The child wherever it may, before it enters the root: since 6.8 mountinfo lists mounts in the order in which they
     were made, and the specification wants them in that of the configuration (config.md, "Mounts")."""
     mapped = options.idmap or mount.get("uidMappings")
-    if draft.creates("mount") and not draft.user_namespace and not mapped:
+    # A handle of the caller (/proc/PID/fd/N) leads to a mount of its own namespace, which only the host half can clone.
+    parts = (mount.get("source") or "").split("/")
+    handle = parts[:2] == ["", "proc"] and parts[3:4] == ["fd"]
+    if draft.creates("mount") and not draft.user_namespace and not mapped and not handle:
         return draft.childs_sources, "child"
     return draft.sources
 

@@ -39,6 +39,12 @@ def test_run_takes_the_shell_environment_user_and_directory() -> None:
     assert (run.cwd, run.user) == ("/w/x", "me")
 
 
+def test_a_stage_inherits_the_shell_of_the_stage_below_it() -> None:
+    run = op('FROM base AS a\nSHELL ["/bin/ash", "-e"]\nFROM a\nRUN x\n')
+    assert isinstance(run, graph.Exec)
+    assert run.args == ("/bin/ash", "-e", "x")
+
+
 def test_env_beats_arg_and_a_line_sees_the_values_before_it() -> None:
     result = lowered("FROM base\nARG X=arg\nENV X=env\nENV X=new Y=$X\nLABEL l=$X$Y\n", build_args={"X": "given"})
     assert result.config["Env"] == ["PATH=/bin", "HOME=/root", "X=new", "Y=env"]
@@ -140,6 +146,11 @@ def test_expose_volume_and_healthcheck_reach_the_config() -> None:
         ("FROM base\nLABEL a=${\n", 2, "missing variable name"),
         ("FROM base\nARG S=b\nRUN --mount=from=$S,target=/x y\n", 3, "not replaced in from="),
         ("FROM base\nRUN --security=insecure x\n", 2, "entitlement"),
+        ("FROM base\nRUN --mount=type=cache,target=/c,mode=89 x\n", 2, "invalid value '89' for mode"),
+        ("FROM base\nRUN --mount=type=cache,target=/c,uid=4294967296 x\n", 2, "'4294967296' for uid"),
+        ("FROM base\nRUN --mount=type=tmpfs,target=/c,size=many x\n", 2, "invalid value 'many' for size"),
+        ("FROM base AS a\nCOPY --from=a x /x\n", 2, "circular dependency detected on stage: a"),
+        ("FROM base AS a\nCOPY --from=b x /x\nFROM a AS b\n", 2, "circular dependency detected on stage: b"),
     ],
 )
 def test_mistakes_are_told_with_their_line(text: str, line: int, words: str) -> None:

@@ -35,10 +35,15 @@ def output_fault(session: Session, path: str, verb: str) -> str:
 
 
 def write_output(chunks: Iterable[bytes], path: str) -> None:
-    """Write to `path` in one step - a file that is there is whole - or to stdout."""
+    """Write to `path` in one step - a file that is there is whole - or to stdout; into a device or a pipe as it is."""
     if not path:
         for chunk in chunks:
             write_all(1, chunk)
+        return
+    if os.path.exists(path) and not os.path.isfile(path):  # a rename would put a file in the place of /dev/null
+        with open(path, "wb", buffering=0) as device:
+            for chunk in chunks:
+                write_all(device.fileno(), chunk)
         return
     fresh = f"{path}.{os.getpid()}.tmp"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

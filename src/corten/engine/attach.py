@@ -6,14 +6,16 @@ outlives the engine. `docker run` attaches before it starts; until there is a mo
 """
 
 import os
+import select
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from corten.engine import logs
 from corten.engine.record import Container
 from corten.engine.requests import AttachOptions, LogQuery
 from corten.engine.services import Services, commit, event
-from corten.model.errors import Conflict, InvalidArgument
+from corten.model.errors import Conflict, InvalidArgument, NotFound
 from corten.tasks import AttachOptions as Streams
 from corten.tasks import Task
 from corten.tasks import keys as sequence
@@ -21,6 +23,7 @@ from corten.wire import stdcopy
 
 __all__ = ["Pending", "Take", "attach", "detach_sequence", "hand_over"]
 
+PATIENCE = 30  # seconds
 # Answers the client that its connection is taken over: (fd, bytes that came behind the request).
 Take = Callable[..., tuple[int, bytes]]
 
@@ -40,24 +43,32 @@ def attach(services: Services, reference: str, options: AttachOptions, take: Tak
     """Check, take the connection over and join it. What is wrong is raised before `take` is called."""
     container = services.catalog.find(reference)
     detach_sequence(options.detach_keys)
-    status = container.state.status
-    if status == "paused":
-        raise Conflict(f"container {container.id} is paused, unpause the container before attach")
-    if status == "restarting":
-        raise Conflict(f"container {container.id} is restarting, wait until the container is running")
-    fd, early = take(tty=container.record.config.tty)
-    pending = Pending(fd, early, options)
+    late = None
     with container.lock:
-        if services.catalog.get(container.id) is not container:
-            pending.close()  # removed while the client was being answered: nothing will ever come
-            return
+        refuse_unfit(services, container)
+        # Under the lock: a client may ask for the start as soon as it reads our answer, and that start must find it on
+        # the list. (It did not always: then a short program's whole output went by before its client was there.)
         commit(services, container, events=[event(container, "attach")])
+        pending = Pending(*take(tty=container.record.config.tty), options)
         if container.task is not None and container.state.is_up:
             hand_over(container, container.task, pending)
         elif options.stream and (not options.logs or container.state.status == "created"):
             container.pending.append(pending)  # there is no log yet: all that comes is still to come
         else:
-            replay(services, container, pending)
+            late = pending
+    if late is not None:
+        replay(services, container, late)  # for as long as its client needs, so not under the lock
+
+
+def refuse_unfit(services: Services, container: Container) -> None:
+    """Raise for a container that nobody can attach to now; the lock must be held."""
+    if services.catalog.get(container.id) is not container:
+        raise NotFound(f"No such container: {container.id}")
+    status = container.state.status
+    if status == "paused":
+        raise Conflict(f"container {container.id} is paused, unpause the container before attach")
+    if status == "restarting":
+        raise Conflict(f"container {container.id} is restarting, wait until the container is running")
 
 
 def hand_over(container: Container, task: Task, pending: Pending) -> None:
@@ -96,9 +107,15 @@ def replay(services: Services, container: Container, pending: Pending) -> None:
 
 
 def write_all(fd: int, data: bytes) -> None:
+    """Write to a client's socket, which does not block; OSError when the client takes nothing for a long time."""
     view = memoryview(data)
+    room = select.poll()
+    room.register(fd, select.POLLOUT)
     while view:
-        view = view[os.write(fd, view) :]
+        if not room.poll(PATIENCE * 1000):
+            raise TimeoutError(f"the client has taken nothing for {PATIENCE} s")
+        with suppress(BlockingIOError):
+            view = view[os.write(fd, view) :]
 
 
 def detach_sequence(keys: str) -> bytes:

@@ -7,6 +7,7 @@ rings.
 
 import os
 import select
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
@@ -101,6 +102,7 @@ class Bell:
     def __init__(self, stack: ExitStack, container: Container, cancel: Cancel, path: str) -> None:
         self._container = container
         self._cancel = cancel
+        self._mine = threading.Lock()
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         stack.callback(os.close, self._event)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -114,10 +116,12 @@ class Bell:
     def _leave(self) -> None:
         with self._container.lock:
             self._container.followers.discard(self._event)
+        with self._mine:
             self._event = -1
 
     def _ring(self) -> None:
-        with self._container.lock:
+        """The event loop calls this when the client goes: it must not wait for whoever has the container."""
+        with self._mine:
             if self._event >= 0:
                 os.eventfd_write(self._event, 1)
 

@@ -32,6 +32,7 @@ __all__ = ["App", "Connection", "Exchange", "Outflow", "Request", "Response"]
 Headers = Sequence[tuple[str, str]]
 MAX_HEAD = 1 << 20  # as Go's server; registry credentials for many hosts travel in one header
 PIECE = 1 << 20
+HEAD_PATIENCE = 5.0
 DRAIN = 256 << 10  # what Go's server reads of an unread body to keep the connection
 
 
@@ -184,12 +185,19 @@ class Connection(asyncio.Protocol):
             offset += len(data)
 
     async def surrender(self, head: bytes) -> Hijacked:
-        """Answer with `head`, stop being the reader, and give the socket away without shutting it down."""
+        """Answer with `head`, stop being the reader, and give the socket away without shutting it down.
+
+        `Cancelled` when the client goes, or does not even read the head: who called us may hold a lock meanwhile.
+        """
         self._transport.pause_reading()
         self._paused = True
         self._transport.set_write_buffer_limits(0)
         self._transport.write(head)
-        await self.drain()
+        try:
+            await asyncio.wait_for(self.drain(), HEAD_PATIENCE)
+        except TimeoutError:
+            self._transport.abort()
+            raise Cancelled("the client does not read") from None
         sock: socket.socket = self._transport.get_extra_info("socket")
         hijacked = Hijacked(os.dup(sock.fileno()), self._h11.trailing_data[0])
         self._exchange = self._body = None  # the client has not gone, so nobody's cancel is to be set
@@ -376,7 +384,10 @@ class Exchange:
     async def surrender(self, head: bytes) -> Hijacked:
         """Hijack with an answer of one's own."""
         if not self.body.ended:
-            await self.body.drain(DRAIN)
+            try:
+                await asyncio.wait_for(self.body.drain(DRAIN), HEAD_PATIENCE)
+            except TimeoutError:
+                raise Cancelled("the request's body does not come") from None
         self.answered = self.hijacked = True
         return await self._connection.surrender(head)
 

@@ -105,7 +105,7 @@ def live_limits(host: HostConfig) -> Limits:
 def resize(services: Services, reference: str, height: int, width: int) -> None:
     """Set the size of a running container's terminal."""
     container = services.catalog.find(reference)
-    if container.task is None or not container.state.is_up:
+    if not container.is_up or container.task is None:
         raise Conflict(f"Container {container.id} is not running")
     validation.check_size(height, width)
     container.task.resize(height, width)

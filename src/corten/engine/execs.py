@@ -277,7 +277,8 @@ def streams(config: ExecConfig, how: ExecStart) -> tasks.AttachOptions:
 def check(container: Container, config: ExecConfig) -> None:
     if not config.cmd:
         raise InvalidArgument("No exec command specified")
-    status = container.state.status
+    with container.lock:  # a start under way is over then: see `Container.is_up`
+        status = container.state.status
     if status == "paused":
         raise Conflict(f"container {container.id} is paused, unpause the container before exec")
     if status == "restarting":

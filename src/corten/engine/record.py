@@ -166,6 +166,16 @@ class Container:
         """The name the container calls itself: as configured, else the short id."""
         return self.record.config.hostname or self.id[:SHORT]
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs, for who wants to act on it: a start under way is over when this answers.
+
+        A client sees the first output before the engine has recorded the start; Ctrl-C right then must not be told
+        that nothing runs.
+        """
+        with self.lock:
+            return self.state.is_up
+
     def changed(self, **fields: object) -> State:
         """The state with other values in some fields; nothing is stored by this."""
         return replace(self.state, **fields)

@@ -25,7 +25,7 @@ def remove(
     container = services.catalog.find(reference)
     if link:
         raise InvalidArgument(f"Could not get parent container for link {reference}: links are not kept as names")
-    if container.state.is_up:
+    if container.is_up:
         if not force:
             lifecycle.move(container.state.status, "remove", id=container.id, name=f"/{container.name}")
         stop.terminate(services, container, signal="SIGKILL", timeout=int(stop.KILL_PATIENCE))

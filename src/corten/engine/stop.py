@@ -32,7 +32,7 @@ def stop(
 ) -> None:
     """Stop a container. `timeout` in seconds (-1 for ever) before it is killed; NotModified when it does not run."""
     container = services.catalog.find(reference)
-    if not container.state.is_up:
+    if not container.is_up:
         raise NotModified(f"container {container.id} is already stopped")
     terminate(services, container, signal=signal, timeout=timeout, cancel=cancel)
     with container.lock:
@@ -124,7 +124,7 @@ def kill(services: Services, reference: str, signal: str = "") -> None:
     """Send a signal. SIGKILL (the default) waits until the container has ended."""
     number = signals.number(signal) if signal else SIGKILL
     container = services.catalog.find(reference)
-    if not container.state.is_up:
+    if not container.is_up:
         raise Conflict(f"cannot kill container: {reference}: container {container.id} is not running")
     if number == SIGKILL:
         gone = signalled(services, container, SIGKILL, stays_stopped=True)
@@ -150,7 +150,7 @@ def restart(
     container = services.catalog.find(reference)
     container.kept = True
     try:
-        if container.state.is_up:
+        if container.is_up:
             terminate(services, container, signal=signal, timeout=timeout, cancel=cancel)
         with container.lock:
             launch(services, container)

@@ -45,7 +45,7 @@ class Process(NamedTuple):
 def top(services: Services, reference: str, arguments: str = "") -> dict[str, Any]:
     """Titles and one row for each process of a container that runs."""
     container = services.catalog.find(reference)
-    if container.task is None or not container.state.is_up:
+    if not container.is_up or container.task is None:
         raise Conflict(f"container {container.id} is not running")
     if container.state.status == "restarting":
         raise Conflict(f"Container {container.id} is restarting, wait until the container is running")

@@ -63,6 +63,7 @@ struct launch {
     uint8_t me;        /* HOST, then PARENT or CHILD */
     pid_t child;       /* for the parent: its pid; 0 for the others, which system calls take as oneself */
     const char *program;
+    char home[MAX_TEXT];   /* HOME=..., when the container's passwd file was asked for it */
     const char *what;      /* the system call that failed */
     char detail[MAX_TEXT]; /* what it failed on, where the row does not say it */
     uint32_t row;

@@ -129,8 +129,11 @@ int op_personality(struct launch *l, int64_t value)
     return 0;
 }
 
-int op_keyring(struct launch *l, const char *name)
+int op_keyring(struct launch *l, const char *id)
 {
+    char name[2048];
+    if (snprintf(name, sizeof name, "_ses.%s", id) >= (int)sizeof name)
+        return -ENAMETOOLONG;
     int ring = TRY(CALL(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name));
     /* The owner may search it whatever user the process becomes. */
     TRY(CALL(SYS_keyctl, KEYCTL_SETPERM, ring, 0x3f3f0000));
@@ -231,19 +234,22 @@ static int program_fault(const char *path)
     return sys_faccessat2(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
-int op_find_program(struct launch *l, struct texts candidates)
+/* As execvp: a name with a slash is a path; of several directories the first that has it counts. */
+int op_find_program(struct launch *l, const char *name, struct texts directories)
 {
-    int fault = -ENOENT;
-    for (size_t i = 0; i < candidates.count; i++) {
-        fault = program_fault(candidates.at[i]);
-        if (fault == 0) {
-            l->program = candidates.at[i];
-            return 0;
-        }
+    static char path[4096];
+    int fault = strchr(name, '/') ? program_fault(name) : -ENOENT;
+    l->program = name;
+    for (size_t i = 0; i < directories.count && fault && !strchr(name, '/'); i++) {
+        const char *directory = directories.at[i];
+        if (snprintf(path, sizeof path, "%s/%s", *directory ? directory : ".", name) >= (int)sizeof path)
+            continue;
+        l->program = path;
+        fault = program_fault(path);
     }
     l->what = "stat";
     /* Of several places none had it; of one, the reason counts. */
-    return candidates.count > 1 ? -ENOENT : fault;
+    return fault && directories.count > 1 && !strchr(name, '/') ? -ENOENT : fault;
 }
 
 int op_seccomp(struct launch *l, struct bytes filter, int64_t flags)
@@ -259,6 +265,9 @@ int op_exec(struct launch *l, struct texts argv, struct texts env)
 {
     if (argv.count == 0)
         return -EINVAL;
+    for (size_t i = 0; i < env.count && l->home[0]; i++)
+        if (strncmp(env.at[i], "HOME=", 5) == 0)
+            env.at[i] = l->home;
     TRY(execve(l->program ? l->program : argv.at[0], argv.at, env.at));
     return 0;
 }

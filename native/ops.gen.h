@@ -2,7 +2,7 @@
 #ifndef OPS_GEN_H
 #define OPS_GEN_H
 
-#define PLAN_TABLE_HASH 0xb9add7b204204cb6ull
+#define PLAN_TABLE_HASH 0xff158a2db6ad6244ull
 #define PLAN_MAX_ARGS 8
 
 enum {
@@ -18,6 +18,8 @@ enum {
     OP_ASSERT_FS,
     OP_ASSERT_TYPE,
     OP_MKDIR,
+    OP_MAKE_CGROUP,
+    OP_OPEN_CGROUP,
     OP_WRITE_AT,
     OP_CHOWN_AT,
     OP_ATTACH_CGROUP,
@@ -78,6 +80,7 @@ enum {
     OP_AMBIENT,
     OP_NO_NEW_PRIVS,
     OP_CHDIR,
+    OP_FIND_HOME,
     OP_FIND_PROGRAM,
     OP_SECCOMP,
     OP_EXEC,
@@ -108,6 +111,8 @@ static const struct op_info {
     [OP_ASSERT_FS] = {"assert-fs", 5, 0, "si"},
     [OP_ASSERT_TYPE] = {"assert-type", 5, 0, "si"},
     [OP_MKDIR] = {"mkdir", 1, 0, "ti"},
+    [OP_MAKE_CGROUP] = {"make-cgroup", 1, 2, "ttTt"},
+    [OP_OPEN_CGROUP] = {"open-cgroup", 1, 2, "tt"},
     [OP_WRITE_AT] = {"write-at", 3, 0, "stb"},
     [OP_CHOWN_AT] = {"chown-at", 1, 0, "stii"},
     [OP_ATTACH_CGROUP] = {"attach-cgroup", 7, 0, "st"},
@@ -168,7 +173,8 @@ static const struct op_info {
     [OP_AMBIENT] = {"ambient", 4, 0, "i"},
     [OP_NO_NEW_PRIVS] = {"no-new-privs", 4, 0, ""},
     [OP_CHDIR] = {"chdir", 4, 0, "t"},
-    [OP_FIND_PROGRAM] = {"find-program", 4, 0, "T"},
+    [OP_FIND_HOME] = {"find-home", 4, 0, "i"},
+    [OP_FIND_PROGRAM] = {"find-program", 4, 0, "tT"},
     [OP_SECCOMP] = {"seccomp", 4, 1, "bi"},
     [OP_EXEC] = {"exec", 4, 0, "TT"},
     [OP_WRITE_STATE] = {"write-state", 8, 0, "t"},
@@ -191,6 +197,8 @@ int op_assert_dev(struct launch *l, int fd, int64_t major, int64_t minor);
 int op_assert_fs(struct launch *l, int fd, int64_t magic);
 int op_assert_type(struct launch *l, int fd, int64_t kind);
 int op_mkdir(struct launch *l, const char *path, int64_t mode);
+int op_make_cgroup(struct launch *l, const char *base, const char *path, struct texts copy, const char *enable);
+int op_open_cgroup(struct launch *l, const char *base, const char *path);
 int op_write_at(struct launch *l, int dir, const char *name, struct bytes data);
 int op_chown_at(struct launch *l, int dir, const char *name, int64_t uid, int64_t gid);
 int op_attach_cgroup(struct launch *l, int dir, const char *file);
@@ -241,7 +249,7 @@ int op_ioprio(struct launch *l, int64_t value);
 int op_affinity(struct launch *l, struct bytes mask);
 int op_mempolicy(struct launch *l, int64_t mode, struct bytes nodes);
 int op_personality(struct launch *l, int64_t value);
-int op_keyring(struct launch *l, const char *name);
+int op_keyring(struct launch *l, const char *id);
 int op_umask(struct launch *l, int64_t mask);
 int op_groups(struct launch *l, struct bytes gids);
 int op_user(struct launch *l, int64_t uid, int64_t gid);
@@ -251,7 +259,8 @@ int op_capset(struct launch *l, int64_t effective, int64_t permitted, int64_t in
 int op_ambient(struct launch *l, int64_t keep);
 int op_no_new_privs(struct launch *l);
 int op_chdir(struct launch *l, const char *path);
-int op_find_program(struct launch *l, struct texts candidates);
+int op_find_home(struct launch *l, int64_t uid);
+int op_find_program(struct launch *l, const char *name, struct texts directories);
 int op_seccomp(struct launch *l, struct bytes filter, int64_t flags);
 int op_exec(struct launch *l, struct texts argv, struct texts env);
 
@@ -282,6 +291,10 @@ static inline int dispatch(struct launch *l, const struct row *r)
         return op_assert_type(l, fd_of(l, r->arg[0]), (int64_t)r->arg[1]);
     case OP_MKDIR:
         return op_mkdir(l, text_at(l, r->arg[0]), (int64_t)r->arg[1]);
+    case OP_MAKE_CGROUP:
+        return op_make_cgroup(l, text_at(l, r->arg[0]), text_at(l, r->arg[1]), texts_at(l, r->arg[2]), text_at(l, r->arg[3]));
+    case OP_OPEN_CGROUP:
+        return op_open_cgroup(l, text_at(l, r->arg[0]), text_at(l, r->arg[1]));
     case OP_WRITE_AT:
         return op_write_at(l, fd_of(l, r->arg[0]), text_at(l, r->arg[1]), bytes_at(l, r->arg[2], 1));
     case OP_CHOWN_AT:
@@ -402,8 +415,10 @@ static inline int dispatch(struct launch *l, const struct row *r)
         return op_no_new_privs(l);
     case OP_CHDIR:
         return op_chdir(l, text_at(l, r->arg[0]));
+    case OP_FIND_HOME:
+        return op_find_home(l, (int64_t)r->arg[0]);
     case OP_FIND_PROGRAM:
-        return op_find_program(l, texts_at(l, r->arg[0]));
+        return op_find_program(l, text_at(l, r->arg[0]), texts_at(l, r->arg[1]));
     case OP_SECCOMP:
         return op_seccomp(l, bytes_at(l, r->arg[0], 1), (int64_t)r->arg[1]);
     case OP_EXEC:

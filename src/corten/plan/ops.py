@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from corten.plan.step import Step
 
-TABLE_HASH = 0xB9ADD7B204204CB6
+TABLE_HASH = 0xFF158A2DB6AD6244
 
 # name: (code, bits of the actors that may run it, slot 0 none 1 maybe 2 must, wire letters of the arguments)
 SIGNATURES: dict[str, tuple[int, int, int, str]] = {
@@ -27,75 +27,78 @@ SIGNATURES: dict[str, tuple[int, int, int, str]] = {
     "assert-fs": (9, 5, 0, "si"),
     "assert-type": (10, 5, 0, "si"),
     "mkdir": (11, 1, 0, "ti"),
-    "write-at": (12, 3, 0, "stb"),
-    "chown-at": (13, 1, 0, "stii"),
-    "attach-cgroup": (14, 7, 0, "st"),
-    "attach-devices": (15, 1, 0, "sb"),
-    "clone": (16, 1, 2, "io"),
-    "setns": (17, 5, 0, "si"),
-    "unshare": (18, 5, 0, "i"),
-    "enter-time": (19, 4, 0, "s"),
-    "write-child": (20, 2, 0, "tb"),
-    "sethostname": (21, 4, 0, "t"),
-    "setdomainname": (22, 4, 0, "t"),
-    "lo-up": (23, 4, 0, ""),
-    "chdir-to": (24, 1, 0, "s"),
-    "mount": (25, 1, 0, "tttit"),
-    "new-mount": (26, 5, 2, "tTTi"),
-    "open-tree": (27, 5, 2, "oti"),
-    "mount-setattr": (28, 7, 0, "siiioi"),
-    "attach": (29, 4, 0, "ss"),
-    "root": (30, 4, 0, "s"),
-    "open-in": (31, 4, 2, "stii"),
-    "mkdir-in": (32, 4, 1, "sti"),
-    "create-in": (33, 4, 1, "sti"),
-    "mountpoint-in": (34, 4, 2, "stoi"),
-    "symlink-in": (35, 4, 0, "stt"),
-    "mknod-in": (36, 4, 0, "stiiiii"),
-    "mask-in": (37, 4, 0, "stsi"),
-    "readonly-in": (38, 4, 0, "sti"),
-    "copy-up": (39, 4, 0, "ss"),
-    "pivot": (40, 4, 0, "s"),
-    "move-root": (41, 4, 0, "s"),
-    "chroot": (42, 4, 0, "s"),
-    "write-proc": (43, 4, 0, "stb"),
-    "pty-peer": (44, 4, 2, "s"),
-    "window-size": (45, 4, 0, "sii"),
-    "setsid": (46, 4, 0, ""),
-    "set-ctty": (47, 4, 0, "s"),
-    "dup": (48, 4, 0, "si"),
-    "chown": (49, 4, 0, "sii"),
-    "send-fd": (50, 6, 0, "sst"),
-    "close-from": (51, 4, 0, "i"),
-    "report": (52, 2, 0, "so"),
-    "checkpoint": (53, 6, 0, "tS"),
-    "await-start": (54, 4, 0, "o"),
-    "dumpable": (55, 5, 0, "i"),
-    "rlimit": (56, 6, 0, "iii"),
-    "scheduler": (57, 6, 0, "iiiiiii"),
-    "ioprio": (58, 6, 0, "i"),
-    "affinity": (59, 7, 0, "b"),
-    "mempolicy": (60, 4, 0, "ib"),
-    "personality": (61, 4, 0, "i"),
-    "keyring": (62, 4, 0, "t"),
-    "umask": (63, 4, 0, "i"),
-    "groups": (64, 4, 0, "d"),
-    "user": (65, 4, 0, "ii"),
-    "bounding": (66, 4, 0, "i"),
-    "keep-caps": (67, 4, 0, "i"),
-    "capset": (68, 4, 0, "iii"),
-    "ambient": (69, 4, 0, "i"),
-    "no-new-privs": (70, 4, 0, ""),
-    "chdir": (71, 4, 0, "t"),
-    "find-program": (72, 4, 0, "T"),
-    "seccomp": (73, 4, 1, "bi"),
-    "exec": (74, 4, 0, "TT"),
-    "write-state": (75, 8, 0, "t"),
-    "map-users": (76, 8, 0, "tt"),
-    "connect-network": (77, 8, 0, ""),
-    "move-netdev": (78, 8, 0, "tt"),
-    "send-listener": (79, 8, 0, "tt"),
-    "hook": (80, 8, 0, "ttTTi"),
+    "make-cgroup": (12, 1, 2, "ttTt"),
+    "open-cgroup": (13, 1, 2, "tt"),
+    "write-at": (14, 3, 0, "stb"),
+    "chown-at": (15, 1, 0, "stii"),
+    "attach-cgroup": (16, 7, 0, "st"),
+    "attach-devices": (17, 1, 0, "sb"),
+    "clone": (18, 1, 2, "io"),
+    "setns": (19, 5, 0, "si"),
+    "unshare": (20, 5, 0, "i"),
+    "enter-time": (21, 4, 0, "s"),
+    "write-child": (22, 2, 0, "tb"),
+    "sethostname": (23, 4, 0, "t"),
+    "setdomainname": (24, 4, 0, "t"),
+    "lo-up": (25, 4, 0, ""),
+    "chdir-to": (26, 1, 0, "s"),
+    "mount": (27, 1, 0, "tttit"),
+    "new-mount": (28, 5, 2, "tTTi"),
+    "open-tree": (29, 5, 2, "oti"),
+    "mount-setattr": (30, 7, 0, "siiioi"),
+    "attach": (31, 4, 0, "ss"),
+    "root": (32, 4, 0, "s"),
+    "open-in": (33, 4, 2, "stii"),
+    "mkdir-in": (34, 4, 1, "sti"),
+    "create-in": (35, 4, 1, "sti"),
+    "mountpoint-in": (36, 4, 2, "stoi"),
+    "symlink-in": (37, 4, 0, "stt"),
+    "mknod-in": (38, 4, 0, "stiiiii"),
+    "mask-in": (39, 4, 0, "stsi"),
+    "readonly-in": (40, 4, 0, "sti"),
+    "copy-up": (41, 4, 0, "ss"),
+    "pivot": (42, 4, 0, "s"),
+    "move-root": (43, 4, 0, "s"),
+    "chroot": (44, 4, 0, "s"),
+    "write-proc": (45, 4, 0, "stb"),
+    "pty-peer": (46, 4, 2, "s"),
+    "window-size": (47, 4, 0, "sii"),
+    "setsid": (48, 4, 0, ""),
+    "set-ctty": (49, 4, 0, "s"),
+    "dup": (50, 4, 0, "si"),
+    "chown": (51, 4, 0, "sii"),
+    "send-fd": (52, 6, 0, "sst"),
+    "close-from": (53, 4, 0, "i"),
+    "report": (54, 2, 0, "so"),
+    "checkpoint": (55, 6, 0, "tS"),
+    "await-start": (56, 4, 0, "o"),
+    "dumpable": (57, 5, 0, "i"),
+    "rlimit": (58, 6, 0, "iii"),
+    "scheduler": (59, 6, 0, "iiiiiii"),
+    "ioprio": (60, 6, 0, "i"),
+    "affinity": (61, 7, 0, "b"),
+    "mempolicy": (62, 4, 0, "ib"),
+    "personality": (63, 4, 0, "i"),
+    "keyring": (64, 4, 0, "t"),
+    "umask": (65, 4, 0, "i"),
+    "groups": (66, 4, 0, "d"),
+    "user": (67, 4, 0, "ii"),
+    "bounding": (68, 4, 0, "i"),
+    "keep-caps": (69, 4, 0, "i"),
+    "capset": (70, 4, 0, "iii"),
+    "ambient": (71, 4, 0, "i"),
+    "no-new-privs": (72, 4, 0, ""),
+    "chdir": (73, 4, 0, "t"),
+    "find-home": (74, 4, 0, "i"),
+    "find-program": (75, 4, 0, "tT"),
+    "seccomp": (76, 4, 1, "bi"),
+    "exec": (77, 4, 0, "TT"),
+    "write-state": (78, 8, 0, "t"),
+    "map-users": (79, 8, 0, "tt"),
+    "connect-network": (80, 8, 0, ""),
+    "move-netdev": (81, 8, 0, "tt"),
+    "send-listener": (82, 8, 0, "tt"),
+    "hook": (83, 8, 0, "ttTTi"),
 }
 ACTORS = {"host": 1, "parent": 2, "child": 4, "controller": 8}
 
@@ -158,6 +161,16 @@ def assert_type(fd: str, kind: int, *, actor: str = "host", why: str = "", origi
 def mkdir(path: str, mode: int, *, accept: tuple[int, ...] = (), why: str = "", origin: str = "") -> Step:
     """Make a directory of the host: a cgroup, a resctrl group, a mount point of the state directory."""
     return Step("mkdir", (path, mode,), "", "host", accept, why, origin)
+
+
+def make_cgroup(base: str, path: str, copy: tuple[str, ...], enable: str, *, slot: str, why: str = "", origin: str = "") -> Step:
+    """Make a cgroup with its missing parents and open it. On the way down each gets its parent's value of the files to copy (a new v1 cpuset is empty and takes no process), and v2 passes its controllers on; a cgroup that holds processes itself refuses that, which is accepted."""
+    return Step("make-cgroup", (base, path, copy, enable,), slot, "host", (), why, origin)
+
+
+def open_cgroup(base: str, path: str, *, slot: str, why: str = "", origin: str = "") -> Step:
+    """Open the cgroup of a running container, to be born in it or to move into it; no link is followed."""
+    return Step("open-cgroup", (base, path,), slot, "host", (), why, origin)
 
 
 def write_at(dir: str, name: str, data: bytes, *, actor: str = "host", accept: tuple[int, ...] = (), why: str = "", origin: str = "") -> Step:
@@ -410,9 +423,9 @@ def personality(value: int, *, why: str = "", origin: str = "") -> Step:
     return Step("personality", (value,), "", "child", (), why, origin)
 
 
-def keyring(name: str, *, accept: tuple[int, ...] = (), why: str = "", origin: str = "") -> Step:
+def keyring(id: str, *, accept: tuple[int, ...] = (), why: str = "", origin: str = "") -> Step:
     """Join a session keyring of the container's own, so that it cannot read the caller's keys."""
-    return Step("keyring", (name,), "", "child", accept, why, origin)
+    return Step("keyring", (id,), "", "child", accept, why, origin)
 
 
 def umask(mask: int, *, why: str = "", origin: str = "") -> Step:
@@ -460,9 +473,14 @@ def chdir(path: str, *, why: str = "", origin: str = "") -> Step:
     return Step("chdir", (path,), "", "child", (), why, origin)
 
 
-def find_program(candidates: tuple[str, ...], *, why: str = "", origin: str = "") -> Step:
-    """Choose the first candidate that is an executable file, as PATH would; its absence is reported before the container counts as created."""
-    return Step("find-program", (candidates,), "", "child", (), why, origin)
+def find_home(uid: int, *, why: str = "", origin: str = "") -> Step:
+    """Look the user's home directory up in the container's own /etc/passwd, resolved inside its root; `exec` puts it in the place of the HOME that the plan lists."""
+    return Step("find-home", (uid,), "", "child", (), why, origin)
+
+
+def find_program(name: str, directories: tuple[str, ...], *, why: str = "", origin: str = "") -> Step:
+    """Choose the first executable file of this name in the directories of PATH, or the path itself when the name has a slash; its absence is reported before the container counts as created."""
+    return Step("find-program", (name, directories,), "", "child", (), why, origin)
 
 
 def seccomp(filter: bytes, flags: int, *, slot: str = "", why: str = "", origin: str = "") -> Step:

@@ -88,7 +88,7 @@ def _inside(path: str, argv: list[str], env: list[str], stdin: int, where: Where
     rows.append(ops.report("pidfd", ""))
     if where.bits & ~early:
         rows.append(ops.setns("container", where.bits & ~early, actor="child"))
-    rows += [ops.close_from(3), ops.find_program((path,)), ops.exec(tuple(argv), tuple(env))]
+    rows += [ops.close_from(3), ops.find_program(path, ()), ops.exec(tuple(argv), tuple(env))]
     launch = Launch.spawn(LaunchPlan(rows), program=where.program, fds={}, streams=(stdin, 1, 2))
     launch.until("", lambda _, __: None)
     launch.close()

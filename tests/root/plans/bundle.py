@@ -128,11 +128,9 @@ def identity(uid: int = 0, gid: int = 0, groups: tuple[int, ...] = (0,)) -> list
 
 
 def finish(argv: tuple[str, ...], env: tuple[str, ...] = ("PATH=/bin",), cwd: str = "/") -> list[Step]:
-    name = argv[0]
-    candidates = (name,) if "/" in name else (f"/usr/bin/{name}", f"/bin/{name}")
     return [
         ops.chdir(cwd, origin="/process/cwd"),
-        ops.find_program(candidates, origin="/process/args/0"),
+        ops.find_program(argv[0], ("/usr/bin", "/bin"), origin="/process/args/0"),
         ops.checkpoint("created", (), actor="child"),
         ops.close_from(3),
         ops.exec(argv, env, origin="/process/args"),

@@ -249,6 +249,72 @@ def test_a_cgroup_is_made_limited_owned_and_joined(rootfs: Path, cgroups: Callab
         assert Path(f"/proc/{launch.pid}/cgroup").read_text().find(f"pids:/{path.name}\n") > 0
 
 
+def test_a_cgroup_is_made_with_its_parents_and_nothing_outside(
+    rootfs: Path, cgroups: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path = cgroups("cpuset")
+    inside = f"/{path.name}/a/b"
+    made = ops.make_cgroup(str(path.parent), inside, ("cpuset.cpus", "cpuset.mems"), "", slot="cgroup")
+    again = ops.open_cgroup(str(path.parent), inside, slot="again")
+    join = [ops.attach_cgroup("again", "tasks", actor="parent")]
+    try:
+        with paused(container(rootfs, "true", host=[made, again], parent=join)) as launch:
+            assert (path / "a/b/cpuset.cpus").read_text() == (path.parent / "cpuset.cpus").read_text() != "\n"
+            assert (path / "a/b/tasks").read_text().split() == [str(launch.pid)]
+    finally:
+        for below in ("a/b", "a"):
+            (path / below).rmdir()
+    for climbing in (f"/{path.name}/../x", "/.."):
+        refused(container(rootfs, "true", host=[made.replace(args=(str(path.parent), climbing, (), ""))]))
+    (tmp_path / "link").symlink_to(path.parent)
+    for row in (made.replace(args=(str(tmp_path), "/link", (), "")), again.replace(args=(str(tmp_path), "/link"))):
+        refused(container(rootfs, "true", host=[row.replace(slot="cgroup")]))
+
+
+PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/var/app:/bin/sh\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "uid", "home"),
+    [
+        ("etc/passwd", PASSWD, 0, "/root"),
+        ("etc/passwd", PASSWD, 1000, "/var/app"),
+        ("etc/passwd", PASSWD.rstrip("\n"), 1000, "/var/app"),
+        ("etc/passwd", PASSWD, 7, "/"),
+        ("etc/passwd", "x:y\n" + "a" * 9000 + "\n" + PASSWD, 1000, "/var/app"),
+        ("etc/passwd", f"root:x:0:0:root:/{'r' * 600}:/bin/sh\n", 0, "/"),
+        ("usr/passwd", PASSWD, 0, "/root"),
+        ("usr/nothing", PASSWD, 0, "/"),
+    ],
+    ids=["root", "user", "no newline", "nobody", "long line", "long home", "link out is in", "dangling"],
+)
+def test_the_home_is_of_the_containers_own_passwd_file(
+    rootfs: Path, name: str, content: str, uid: int, home: str
+) -> None:
+    for place in ("etc", "usr"):
+        (rootfs / place).mkdir(exist_ok=True)
+    (rootfs / name).write_text(content)
+    if name != "etc/passwd":
+        (rootfs / "etc/passwd").symlink_to("/../../../usr/passwd")
+    plan = container(rootfs, "echo $HOME", late=[ops.find_home(uid)])
+    exec_ = plan.steps[-1]
+    steps = [*plan.steps[:-1], exec_.replace(args=(exec_.args[0], ("PATH=/bin", "HOME=/")))]
+    assert bundle.output(LaunchPlan(steps, plan.inherit)) == f"{home}\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "loop"])
+def test_a_passwd_file_that_is_none_gives_no_home(rootfs: Path, kind: str) -> None:
+    (rootfs / "etc").mkdir(exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(rootfs / "etc/passwd")
+    else:
+        (rootfs / "etc/passwd").symlink_to("passwd")
+    plan = container(rootfs, "echo $HOME", late=[ops.find_home(0)])
+    exec_ = plan.steps[-1]
+    steps = [*plan.steps[:-1], exec_.replace(args=(exec_.args[0], ("PATH=/bin", "HOME=/")))]
+    assert bundle.output(LaunchPlan(steps, plan.inherit)) == "/\n"
+
+
 def test_a_refused_limit_names_the_file_unless_the_plan_accepts_it(
     rootfs: Path, cgroups: Callable[[str], Path]
 ) -> None:
@@ -533,7 +599,7 @@ def test_the_personality_shows_in_uname(rootfs: Path) -> None:
 
 def test_the_session_keyring_is_the_containers_own(rootfs: Path) -> None:
     seen = bundle.output(container(rootfs, "cat /proc/keys", late=[ops.keyring("corten-keys")]))
-    assert "corten-keys" in seen
+    assert "_ses.corten-keys" in seen
 
 
 def test_the_umask_is_the_plans(rootfs: Path) -> None:

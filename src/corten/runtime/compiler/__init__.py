@@ -122,7 +122,7 @@ def compile_exec(
     """
     from corten.runtime.compiler import joining
 
-    draft = Draft(spec, host, options or Options(), bundle="/", id=id, root=f"/proc/{pid}/root")
+    draft = Draft(spec, host, options or Options(), bundle="/", id=id)
     namespaces.read(draft)
     joining.enter(draft, pid, start, cgroup)
     for each in (process.prepare, process.report, joining.root, terminal.make, process.enter, terminal.take):

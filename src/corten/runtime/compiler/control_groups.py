@@ -8,7 +8,6 @@ in there; what only small limits would disturb comes first, so that even the lau
 from __future__ import annotations
 
 from corten.plan import ops
-from corten.plan.flags import O_DIRECTORY, O_PATH
 from corten.runtime import limits
 from corten.runtime.compiler.draft import Draft
 
@@ -19,9 +18,11 @@ if TYPE_CHECKING:
     from corten.kernel.cgroups import Hierarchy, Layout
     from corten.model.runtime_spec import IdMapping, Resources
 
-__all__ = ["attach", "directories", "make", "place"]
+__all__ = ["attach", "base", "make", "place", "slot"]
 
-_EEXIST, _EINVAL, _EBUSY, _EOPNOTSUPP, _ENOENT = 17, 22, 16, 95, 2
+_ENOENT = 2
+# What a new v1 cpuset lacks, and takes no process without.
+_CPUSET = ("cpuset.cpus", "cpuset.mems")
 
 
 def place(cgroups_path: str, id: str) -> str:
@@ -30,16 +31,13 @@ def place(cgroups_path: str, id: str) -> str:
     The same value always gives the same place (config-linux.md, "Cgroups Path"); without one the id names it.
     """
     path = cgroups_path or id
+    if not path.startswith("//") and not {"", ".", ".."} & set(path.removeprefix("/").split("/")):
+        return path
     parts = [part for part in path.split("/") if part not in ("", ".")]
     while ".." in parts:
         at = parts.index("..")
         del parts[max(at - 1, 0) : at + 1]
     return ("/" if path.startswith("/") else "") + "/".join(parts)
-
-
-def directories(layout: Layout, path: str) -> dict[str, str]:
-    """The container's directory in each hierarchy, by the hierarchy's name ("" is the v2 tree)."""
-    return {hierarchy.name: hierarchy.directory(path) for hierarchy in layout.hierarchies}
 
 
 def make(draft: Draft) -> None:
@@ -68,40 +66,27 @@ def attach(draft: Draft) -> None:
         return
     for hierarchy in draft.host.layout.v1:
         why = f"account and limit by {hierarchy.name}"
-        row = ops.attach_cgroup(_slot(hierarchy), "tasks", actor="child", why=why, origin="/linux/cgroupsPath")
+        row = ops.attach_cgroup(slot(hierarchy), "tasks", actor="child", why=why, origin="/linux/cgroupsPath")
         draft.child.append(row)
 
 
-def _slot(hierarchy: Hierarchy) -> str:
+def slot(hierarchy: Hierarchy) -> str:
+    """The slot of the container's directory in a hierarchy."""
     return f"cgroup-{hierarchy.name.removeprefix('name=') or 'unified'}"
+
+
+def base(hierarchy: Hierarchy, path: str) -> str:
+    """Where a cgroup's path counts from: an absolute one from the mount, a relative one from our own cgroup."""
+    return hierarchy.directory("/" if path.startswith("/") else "")
 
 
 def _directory(draft: Draft, hierarchy: Hierarchy, path: str) -> None:
     """Make the directory and its missing parents, and open it."""
-    full = hierarchy.directory(path)
-    known = hierarchy.directory("" if not path.startswith("/") else "/")
-    steps = full[len(known) :].strip("/").split("/")
-    at = known
-    cpuset = _inherited_cpuset(draft, known) if "cpuset" in hierarchy.controllers else []
-    enabled = _enabled(draft, hierarchy, known)
-    for n, step in enumerate(steps):
-        if enabled:
-            _enable(draft, hierarchy, at, enabled, n)
-        at = f"{at}/{step}"
-        draft.before.append(ops.mkdir(at, 0o755, accept=(_EEXIST,), origin="/linux/cgroupsPath"))
-        last = n == len(steps) - 1
-        slot = _slot(hierarchy) if last else f"{_slot(hierarchy)}-{n}"
-        if last or cpuset:
-            draft.before.append(ops.open(at, O_PATH | O_DIRECTORY, slot=slot, origin="/linux/cgroupsPath"))
-        for file, value in cpuset:
-            why = "a new cpuset is empty and takes no process until it has processors and memory nodes"
-            draft.before.append(ops.write_at(slot, file, value, accept=(_EBUSY, _EINVAL), why=why))
-
-
-def _inherited_cpuset(draft: Draft, parent: str) -> list[tuple[str, bytes]]:
-    """The parent's processors and memory nodes, which version 1 does not pass on."""
-    files = ("cpuset.cpus", "cpuset.mems")
-    return [(file, value.encode()) for file in files if (value := draft.host.read(f"{parent}/{file}"))]
+    start = base(hierarchy, path)
+    copied = _CPUSET if "cpuset" in hierarchy.controllers else ()
+    enabled = _enabled(draft, hierarchy, start)
+    row = ops.make_cgroup(start, path, copied, enabled, slot=slot(hierarchy), origin="/linux/cgroupsPath")
+    draft.before.append(row)
 
 
 def _enabled(draft: Draft, hierarchy: Hierarchy, parent: str) -> str:
@@ -109,14 +94,6 @@ def _enabled(draft: Draft, hierarchy: Hierarchy, parent: str) -> str:
     if hierarchy.version == 1:
         return ""
     return " ".join(f"+{controller}" for controller in draft.host.read(f"{parent}/cgroup.controllers").split())
-
-
-def _enable(draft: Draft, hierarchy: Hierarchy, at: str, enabled: str, n: int) -> None:
-    slot = f"{_slot(hierarchy)}-above-{n}"
-    draft.before.append(ops.open(at, O_PATH | O_DIRECTORY, slot=slot, origin="/linux/cgroupsPath"))
-    why = "pass the controllers on to the cgroups below; a cgroup that holds processes itself refuses"
-    accept = (_EBUSY, _EOPNOTSUPP, _ENOENT)
-    draft.before.append(ops.write_at(slot, "cgroup.subtree_control", enabled.encode(), accept=accept, why=why))
 
 
 def _write_limits(draft: Draft, resources: Resources) -> None:
@@ -130,7 +107,7 @@ def _write_limits(draft: Draft, resources: Resources) -> None:
     writes = limits.v2_writes(resources, bfq=bfq) if version == 2 else limits.v1_writes(resources, bfq=bfq)
     for controller, file, value, pointer in _on_hybrid(layout, writes):
         hierarchy = _holder(draft, controller, pointer)
-        draft.before.append(ops.write_at(_slot(hierarchy), file, value.encode(), origin=pointer))
+        draft.before.append(ops.write_at(slot(hierarchy), file, value.encode(), origin=pointer))
 
 
 def _on_hybrid(layout: Layout, writes: Iterable[limits.Write]) -> Iterable[limits.Write]:
@@ -187,7 +164,7 @@ def _delegate(draft: Draft) -> None:
     known = draft.host.read("/sys/kernel/cgroup/delegate") or "cgroup.procs cgroup.subtree_control cgroup.threads"
     why = "the container's root may manage what is below"
     for name in ("", *known.split()):
-        row = ops.chown_at(_slot(unified), name, owner, -1, accept=(_ENOENT,), why=why, origin="/linux/uidMappings")
+        row = ops.chown_at(slot(unified), name, owner, -1, accept=(_ENOENT,), why=why, origin="/linux/uidMappings")
         draft.before.append(row)
 
 
@@ -211,7 +188,7 @@ def _device_rules(draft: Draft, resources: Resources) -> None:
     place = "/linux/resources/devices"
     if hierarchy := draft.host.layout.of("devices"):
         for file, line in device_rules.v1_lines(table):
-            draft.before.append(ops.write_at(_slot(hierarchy), file, line.encode(), origin=place))
+            draft.before.append(ops.write_at(slot(hierarchy), file, line.encode(), origin=place))
     elif draft.host.layout.mode == "v2":
         why = "version 2 asks this program at every open and mknod of a device"
         draft.before.append(ops.attach_devices("cgroup-unified", device_rules.program(table), why=why, origin=place))

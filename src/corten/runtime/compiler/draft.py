@@ -7,7 +7,7 @@ the container exists, what the parent half does beside it, what the child does. 
 from __future__ import annotations
 
 from corten.model.errors import InvalidArgument
-from corten.plan import ops
+from corten.plan import flags, ops
 from corten.plan.step import LaunchPlan, Step
 
 TYPE_CHECKING = False
@@ -89,9 +89,7 @@ class Options:
 class Draft:
     """The configuration, the host, and the rows so far."""
 
-    def __init__(
-        self, spec: RuntimeSpec, host: Host, options: Options, *, bundle: str, id: str, root: str = ""
-    ) -> None:
+    def __init__(self, spec: RuntimeSpec, host: Host, options: Options, *, bundle: str, id: str) -> None:
         self.spec = spec
         self.linux: Linux = spec.get("linux") or {}
         self.process: Process | dict[str, Any] = spec.get("process") or {}
@@ -99,7 +97,6 @@ class Draft:
         self.options = options
         self.bundle = bundle
         self.id = id
-        self.joined_root = root
         self.before: list[Step] = []
         self.parent: list[Step] = []
         self.child: list[Step] = []
@@ -135,9 +132,7 @@ class Draft:
 
     @property
     def root_path(self) -> str:
-        """The root file system's directory as the host names it, or as a running container's process has it."""
-        if self.joined_root:
-            return self.joined_root
+        """The root file system's directory as the host names it."""
         root = self.spec.get("root")
         path = root["path"] if root and root.get("path") else ""
         return path if path.startswith("/") or not path else f"{self.bundle}/{path}"
@@ -146,6 +141,16 @@ class Draft:
     def sources(self) -> tuple[list[Step], str]:
         """The rows for whoever opens host paths, and which actor that is."""
         return (self.childs_sources, "child") if self.rootless else (self.before, "host")
+
+    def start_of(self, path: str, rows: list[Step], actor: str) -> str:
+        """The slot from which this host path counts: the bundle's for a relative one, "" for an absolute one."""
+        if path.startswith("/"):
+            return ""
+        slot = "bundle" if actor == "host" else f"bundle-{actor}"
+        if not any(row.slot == slot for row in rows):
+            bits = flags.O_PATH | flags.O_DIRECTORY
+            rows.append(ops.open(self.bundle, bits, slot=slot, actor=actor, why="relative paths count from the bundle"))
+        return slot
 
     def proc(self) -> str:
         """The slot of a procfs of our own, attached nowhere: nobody can have put anything else at its names."""

@@ -8,7 +8,7 @@ dumpable until it is the new program, so that nobody inside can look into it whi
 from __future__ import annotations
 
 from corten.plan import flags, ops
-from corten.runtime.compiler.control_groups import place
+from corten.runtime.compiler.control_groups import base, place
 from corten.runtime.compiler.draft import Draft
 from corten.runtime.compiler.namespaces import FLAGS
 from corten.runtime.compiler.process import bit_mask
@@ -71,11 +71,10 @@ def _cgroups(draft: Draft, below: str) -> str:
     path = place(draft.linux.get("cgroupsPath") or "", draft.id)
     born_in = ""
     for hierarchy in draft.host.layout.hierarchies:
-        directory = hierarchy.directory(path) + (f"/{below.strip('/')}" if below else "")
+        inside = f"{path}/{below.strip('/')}" if below else path
         slot = f"cgroup-{hierarchy.name.removeprefix('name=') or 'unified'}"
-        draft.before.append(
-            ops.open(directory, flags.O_PATH | flags.O_DIRECTORY, slot=slot, origin="/linux/cgroupsPath")
-        )
+        start = base(hierarchy, path)
+        draft.before.append(ops.open_cgroup(start, inside, slot=slot, origin="/linux/cgroupsPath"))
         if hierarchy.version == 2:
             born_in = slot
         else:

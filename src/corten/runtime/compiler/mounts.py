@@ -10,8 +10,7 @@ root; below /dev, /proc and /sys no symbolic link is followed at all.
 from __future__ import annotations
 
 from corten.plan import flags, ops
-from corten.runtime.compiler.control_groups import directories
-from corten.runtime.compiler.control_groups import place as cgroup_place
+from corten.runtime.compiler.control_groups import slot as cgroup_slot
 from corten.runtime.compiler.draft import Draft
 from corten.runtime.compiler.root import strict
 from corten.runtime.mount_options import MountOptions, parse
@@ -91,10 +90,10 @@ def _bind_source(draft: Draft, n: int, mount: Mount, options: MountOptions) -> N
     source = mount.get("source") or ""
     if not source:
         raise draft.refuse("a bind mount needs a source", f"{origin}/source")
-    path = source if source.startswith("/") else f"{draft.bundle}/{source}"
     rows, actor = _who_clones(draft, mount, options)
     deep = int(options.recursive or draft.user_namespace)
-    row = ops.open_tree("", path, deep, slot=_slot(n), actor=actor, origin=f"{origin}/source")
+    below = draft.start_of(source, rows, actor)
+    row = ops.open_tree(below, source, deep, slot=_slot(n), actor=actor, origin=f"{origin}/source")
     rows.append(row)
     _map_source(draft, n, mount, options, rows, actor)
 
@@ -216,11 +215,10 @@ def _cgroup_sources(draft: Draft, n: int) -> None:
     """Without a cgroup namespace of its own a container sees its own directories only: bind them."""
     if draft.creates("cgroup") or draft.rootless:
         return
-    path = cgroup_place(draft.linux.get("cgroupsPath") or "", draft.id)
-    for name, directory in directories(draft.host.layout, path).items():
+    for hierarchy in draft.host.layout.hierarchies:
         one = draft.host.layout.mode == "v2"
-        slot = _slot(n) if one else f"{_slot(n)}-{name.removeprefix('name=') or 'unified'}"
-        draft.before.append(ops.open_tree("", directory, 0, slot=slot, origin=f"/mounts/{n}"))
+        slot = _slot(n) if one else f"{_slot(n)}-{hierarchy.name.removeprefix('name=') or 'unified'}"
+        draft.before.append(ops.open_tree(cgroup_slot(hierarchy), "", 0, slot=slot, origin=f"/mounts/{n}"))
 
 
 def _cgroups(draft: Draft, n: int, mount: Mount, options: MountOptions) -> None:

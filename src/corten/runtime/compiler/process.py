@@ -12,7 +12,6 @@ from __future__ import annotations
 from corten.kernel import capabilities
 from corten.plan import flags, ops
 from corten.runtime.compiler.draft import Draft
-from corten.runtime.compiler.home import home
 from corten.runtime.compiler.namespaces import keeps_groups
 
 TYPE_CHECKING = False
@@ -98,7 +97,7 @@ def enter(draft: Draft) -> None:
     process = draft.process
     if draft.options.new_keyring:
         why = "the caller's keys are not for the container"
-        draft.child.append(ops.keyring(f"_ses.{draft.id}", accept=(_ENOSYS, _EDQUOT, _EPERM), why=why))
+        draft.child.append(ops.keyring(draft.id, accept=(_ENOSYS, _EDQUOT, _EPERM), why=why))
     _scheduler(draft)
     if priority := process.get("ioPriority"):
         name = priority["class"]
@@ -109,6 +108,8 @@ def enter(draft: Draft) -> None:
     _memory_policy(draft)
     _personality(draft)
     _labels(draft)
+    if not any(entry.startswith("HOME=") for entry in (*(process.get("env") or ()), *draft.options.env)):
+        draft.child.append(ops.find_home((process.get("user") or {}).get("uid", 0), origin="/process/env"))
 
 
 def report(draft: Draft) -> None:
@@ -155,7 +156,7 @@ def privileges(draft: Draft) -> None:
     draft.child.append(ops.user(uid, gid, origin="/process/user"))
     draft.child.append(ops.chdir(process["cwd"], why="as this user, and verified to be inside", origin="/process/cwd"))
     draft.child.append(
-        ops.find_program(_candidates(draft), why="a missing program is an error of create", origin="/process/args")
+        ops.find_program(*_wanted_program(draft), why="a missing program is an error of create", origin="/process/args")
     )
     held = sets["permitted"], sets["effective"]
     if draft.linux.get("seccomp") and not process.get("noNewPrivileges"):
@@ -193,11 +194,9 @@ def execute(draft: Draft) -> None:
 
 
 def _environment(draft: Draft) -> tuple[str, ...]:
-    """`process.env`; of one name the last counts. HOME comes from the container's passwd file where it is not given."""
+    """`process.env`; of one name the last counts. Where HOME is not given, `find-home` may replace this one."""
     named = {entry.partition("=")[0]: entry for entry in (*(draft.process.get("env") or ()), *draft.options.env)}
-    if "HOME" not in named:
-        user = draft.process.get("user") or {}
-        named["HOME"] = f"HOME={home(draft.root_path, user.get('uid', 0))}"
+    named.setdefault("HOME", "HOME=/")
     return tuple(named.values())
 
 
@@ -333,15 +332,13 @@ def _labels(draft: Draft) -> None:
         draft.child.append(ops.write_proc(draft.proc(), "self/attr/exec", label.encode(), origin=place))
 
 
-def _candidates(draft: Draft) -> tuple[str, ...]:
-    """Where the program may be: as execvp, by the container's own PATH."""
+def _wanted_program(draft: Draft) -> tuple[str, tuple[str, ...]]:
+    """The program's name, and where it may be: as execvp, by the container's own PATH."""
     args = draft.process.get("args")
     if not args or not args[0]:
         raise draft.refuse("process.args must not be empty", "/process/args", "name the program to run")
-    if "/" in args[0]:
-        return (args[0],)
     path = _DEFAULT_PATH
     for entry in draft.process.get("env") or ():
         if entry.startswith("PATH="):
             path = entry[5:]
-    return tuple(f"{directory or '.'}/{args[0]}" for directory in path.split(":"))
+    return args[0], tuple(path.split(":"))

@@ -20,12 +20,14 @@ def source(draft: Draft) -> None:
     if draft.options.rootfs:
         rootfs.made(draft)
         return
-    path = draft.root_path
+    root = draft.spec.get("root")
+    path = root["path"] if root else ""
     if not path:
         raise draft.refuse("root.path is missing", "/root/path", "name the directory of the root file system")
     rows, actor = draft.sources
     why = "a detached clone: nothing of it shows in the host's mount table"
-    rows.append(ops.open_tree("", path, 1, slot="root", actor=actor, why=why, origin="/root/path"))
+    below = draft.start_of(path, rows, actor)
+    rows.append(ops.open_tree(below, path, 1, slot="root", actor=actor, why=why, origin="/root/path"))
     rows.append(ops.assert_type("root", flags.S_IFDIR, actor=actor, origin="/root/path"))
 
 

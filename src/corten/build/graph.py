@@ -12,6 +12,7 @@ BuildKit's LLB in shape (solver/pb/ops.proto), so that its API can grow on it:
     Fetch     SourceOp http://, git://    what ADD downloads
     Write     FileOp mkfile               files whose text the Dockerfile holds
     Mkdir     FileOp mkdir                WORKDIR
+    Merge     MergeOp                     the layers of one result on top of another: COPY --link
 """
 
 import hashlib
@@ -22,7 +23,21 @@ from functools import cached_property
 
 from corten.build.dockerfile.error import Range
 
-__all__ = ["Context", "Copy", "Exec", "Fetch", "Image", "Mkdir", "Mount", "Op", "Scratch", "Vertex", "Write", "walk"]
+__all__ = [
+    "Context",
+    "Copy",
+    "Exec",
+    "Fetch",
+    "Image",
+    "Merge",
+    "Mkdir",
+    "Mount",
+    "Op",
+    "Scratch",
+    "Vertex",
+    "Write",
+    "walk",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +132,12 @@ class Mkdir:
     user: str = ""
 
 
-Op = Scratch | Image | Context | Exec | Copy | Fetch | Write | Mkdir
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The second input's layers on top of the first input. They were made on nothing, so they fit on anything."""
+
+
+Op = Scratch | Image | Context | Exec | Copy | Fetch | Write | Mkdir | Merge
 
 
 @dataclass(frozen=True)

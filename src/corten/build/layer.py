@@ -1,7 +1,8 @@
 """From an active snapshot to a layer: the changes as a tar in the content store, the snapshot under its chain ID."""
 
 import os
-from contextlib import ExitStack, suppress
+import secrets
+from contextlib import ExitStack, closing, suppress
 
 from corten import layers
 from corten.build.cache import Result
@@ -11,6 +12,7 @@ from corten.images.commit import write_layer
 from corten.images.stores import KeyedLock, Stores
 from corten.images.unpack import opened
 from corten.kernel import rooted
+from corten.layers import source
 from corten.metadata import Node
 from corten.metadata.leases import Lease
 from corten.model.digest import Digest
@@ -55,6 +57,33 @@ class Layers:
             with suppress(AlreadyExists):  # another build made the very same layer meanwhile
                 snapshots.commit(chain, key)
         return Result(chain, (*base.layers, layer)), size
+
+    def stack(self, below: Result, above: Result) -> Result:
+        """The layers of `above`, which stand on nothing, on top of `below`."""
+        chain = below.chain
+        for layer in above.layers:
+            parent, chain = chain, str(chain_id(chain, layer.digest))
+            self._lease.keep(Node("snapshot", self._tools.snapshots.node(chain)))
+            if self._tools.snapshots.find(chain) is None:
+                self._apply(layer.digest, parent, chain)
+        return Result(chain, (*below.layers, *above.layers))
+
+    def _apply(self, digest: Digest, parent: str, chain: str) -> None:
+        snapshots = self._tools.snapshots
+        key = f"build {secrets.token_hex(8)}"
+        snapshots.prepare(key, parent or None)
+        try:
+            changes = snapshots.changes(key)
+            with ExitStack() as stack:
+                root, *lowers = [opened(stack, path) for path in (changes.path, *changes.lowers)]
+                blob = stack.enter_context(self._tools.content.open(digest))
+                stream = stack.enter_context(closing(source.of_blob(blob.fd, blob.size, digest=digest)))
+                layers.apply(stream, root, form=changes.form, lower_fds=lowers, owners=os.geteuid() == 0)
+            with suppress(AlreadyExists):  # another build stacked the very same layers meanwhile
+                snapshots.commit(chain, key)
+        finally:
+            if snapshots.find(key) is not None:
+                snapshots.remove(key)
 
 
 def chain_id(below: str, diff_id: Digest) -> Digest:

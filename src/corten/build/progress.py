@@ -50,6 +50,7 @@ class Classic:
         self._known = known
         self._changed: set[int] = set()
         self._made: set[str] = set()
+        self._cached: set[str] = set()
         self._send = send
         self._lock = threading.Lock()
         self._messages: dict[str, list[Message]] = {}
@@ -64,8 +65,7 @@ class Classic:
             self._add(vertex, {"stream": f" ---> Running in {plain(vertex.digest)}\n"})
 
     def cached(self, vertex: Vertex) -> None:
-        with self._lock:
-            self._messages[vertex.digest] = [{"stream": USING_CACHE}]
+        self._cached.add(vertex.digest)
 
     def output(self, vertex: Vertex, stream: int, data: bytes) -> None:
         text = data.decode(errors="replace")
@@ -99,9 +99,15 @@ class Classic:
     def _end(self, line: Line) -> None:
         """A line is done: say what it gave."""
         name = plain(self._done[line.vertices[-1].digest]) if line.vertices else line.key[:SHORT]
-        if not line.vertices and line.key in self._known and line.stage not in self._changed:
+        if self._is_cached(line):
             self._send({"stream": USING_CACHE})
         self._send({"stream": f" ---> {name}\n"})
+
+    def _is_cached(self, line: Line) -> bool:
+        if not line.vertices:
+            return line.key in self._known and line.stage not in self._changed
+        digests = {vertex.digest for vertex in line.vertices}
+        return bool(digests & self._cached) and not digests & self._made
 
     def _next(self) -> None:
         self._at += 1

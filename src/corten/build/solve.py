@@ -114,7 +114,7 @@ class Solver:
     def one(self, vertex: Vertex) -> Solved:
         self.cancel.check()
         try:
-            solved = self.source(vertex) or self.step(vertex)
+            solved = self.source(vertex) or self.merged(vertex) or self.step(vertex)
         except (DockerfileError, Cancelled, execute.RunFailed):
             raise
         except CortenError as error:
@@ -154,6 +154,15 @@ class Solver:
         return path
 
     # -- what makes files
+
+    def merged(self, vertex: Vertex) -> Solved | None:
+        """Layers that are there already on top of others: nothing to remember but the layers themselves."""
+        if not isinstance(vertex.op, graph.Merge):
+            return None
+        below, above = (self.done[one.digest].result for one in vertex.inputs)
+        with self.locks.hold(vertex.digest):
+            result = self.layers.stack(below, above)
+        return Solved(vertex, result, f"merge {result.chain}")
 
     def step(self, vertex: Vertex) -> Solved:
         inputs = [self.done[one.digest] for one in vertex.inputs]

@@ -1,5 +1,6 @@
 """What is built again and what is not; what runs at the same time."""
 
+import json
 import re
 import time
 
@@ -41,6 +42,22 @@ def test_a_stage_that_gives_the_same_files_again_rebuilds_nothing_after_it(site:
     site.build(context(text.format("one")))
     again = site.build(context(text.format("two")))
     assert again.text.count("Running in") == 1
+
+
+@ours
+def test_a_linked_copy_is_a_layer_of_its_own_that_outlives_its_base(site: Site) -> None:
+    text = "FROM tiny\nRUN echo {0} > /base; mkdir -p /l; chmod 700 /l\nCOPY --link f /l/f\nRUN cat /l/f > /seen\n"
+    first = site.build(context(text.format("one"), {"f": "linked"}))
+    second = site.build(context(text.format("two"), {"f": "linked"}))
+    below, copied, after = (part.count("Using cache") for part in re.split("Step [34]/4", second.text))
+    assert (below, copied, after) == (0, 1, 0)
+    files = site.files(second.id)
+    assert [files[name].split(" ", 3)[3] for name in ("base", "l/f", "seen")] == [
+        json.dumps("two\n"),
+        *[json.dumps("linked")] * 2,
+    ]
+    layers = [site.client.images.get(built.id)["RootFS"]["Layers"] for built in (first, second)]
+    assert [one == other for one, other in zip(*layers, strict=True)] == [True, False, True, True]
 
 
 def test_no_cache_builds_everything_anew(site: Site) -> None:

@@ -30,7 +30,11 @@ def copy(on: "Lowering", state: State, one: nouns.Copy, name: str) -> None:
     common = {"chown": chown, "chmod": chmod, "exclude": one.exclude, "link": one.link, "parents": one.parents}
     for origin, patterns, unpack in origins(on, state, one, sources):
         op = graph.Copy(patterns, target, unpack=unpack, **common)  # type: ignore[arg-type]
-        on.extend(state, op, (state.vertex, origin), one, name)
+        if one.link and not isinstance(state.vertex.op, graph.Scratch):
+            layer = on.make(op, (Vertex(graph.Scratch()), origin), one, name)
+            state.vertex = on.make(graph.Merge(), (state.vertex, layer), one, name)
+        else:
+            state.vertex = on.make(op, (state.vertex, origin), one, name)
     on.note(state, f"{one.text} # buildkit", state.vertex)
 
 
@@ -78,5 +82,5 @@ def workdir(on: "Lowering", state: State, one: nouns.Workdir, name: str) -> None
     state.config["WorkingDir"] = path
     vertex = None
     if path != "/":
-        vertex = on.extend(state, graph.Mkdir(path, state.user), (state.vertex,), one, name)
+        vertex = state.vertex = on.make(graph.Mkdir(path, state.user), (state.vertex,), one, name)
     on.note(state, f"WORKDIR {path}", vertex)

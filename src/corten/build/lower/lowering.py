@@ -161,11 +161,9 @@ class Lowering:
         base = self.resolve(name, self.options.platform)
         return Vertex(graph.Image(name, base.id, base.chain), name=f"[internal] FROM {name}", at=one.at)
 
-    def extend(
-        self, state: State, op: graph.Op, inputs: tuple[Vertex, ...], one: nouns.Instruction, name: str
-    ) -> Vertex:
+    def make(self, op: graph.Op, inputs: tuple[Vertex, ...], one: nouns.Instruction, name: str) -> Vertex:
+        """A vertex of the instruction that is being lowered."""
         vertex = Vertex(op, inputs, name, one.at, self.options.no_cache)
-        state.vertex = vertex
         self.made.append(vertex)
         return vertex
 

@@ -37,7 +37,8 @@ def run(on: "Lowering", state: State, one: nouns.Run, name: str) -> None:
     shown = " ".join(args) + " # buildkit"
     used = [f"{key}={value}" for key, value in state.arguments.items() if key not in on.globals]
     text = f"RUN |{len(used)} {' '.join(used)} {shown}" if used else f"RUN {shown}"
-    on.note(state, text, on.extend(state, op, tuple(inputs), one, name))
+    state.vertex = on.make(op, tuple(inputs), one, name)
+    on.note(state, text, state.vertex)
 
 
 def run_args(state: State, one: nouns.Run) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The build context: the files that a client sent, below a directory that only we can reach.
 
     tar (plain or compressed) ─unpack→ scratch/context-…/ ─.dockerignore→ what COPY can select
+    a git repository          ─checkout→ (a directory of it)
     a Dockerfile alone        ─────────────────────────→ a context with nothing else in it
 
 Names and links of the tar are hostile: the unpacking stays below the directory, and later every path is opened with
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from corten.build import selection, tree
+from corten.build import git, repository, selection, tree
 from corten.build.copy import is_archive
 from corten.build.dockerfile.ignore import Ignore
 from corten.build.fetch import download
@@ -24,7 +25,7 @@ from corten.kernel import tree as trees
 from corten.layers import unpacking
 from corten.layers.compression import Readable
 from corten.model.cancel import Cancel
-from corten.model.errors import InvalidArgument, NotFound, Unimplemented
+from corten.model.errors import InvalidArgument, NotFound
 
 __all__ = ["Context", "received"]
 
@@ -94,23 +95,22 @@ def received(scratch: Path, stream: Readable, remote: str, cancel: Cancel) -> It
     path = Path(tempfile.mkdtemp(prefix="context-", dir=scratch))
     try:
         path.chmod(0o755)  # what a copy of the whole context takes over; above it nobody but us can pass
-        with tree.directory(path) as fd:
-            if remote:
+        files = path
+        if found := repository.parse(remote):
+            git.checkout(found, path, cancel, keep=False)
+            files = git.below(path, found.directory)
+        with tree.directory(files) as fd:
+            if remote and not found:
                 from_address(remote, path, fd, cancel)
-            else:
+            elif not remote:
                 unpacking.unpack(stream, fd, unpacking.Rules(owner=(0, 0)), cancel)
-            yield Context(path, fd)
+            yield Context(files, fd)
     finally:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def from_address(remote: str, path: Path, fd: int, cancel: Cancel) -> None:
     """An address gives a tar, or a Dockerfile alone."""
-    if not remote.startswith(("http://", "https://")) or remote.partition("#")[0].endswith(".git"):
-        raise Unimplemented(
-            f"cannot build {remote}: git repositories are not supported yet",
-            hint="clone it, and build the directory",
-        )
     fetched = path.with_name(f"{path.name}-fetched")
     try:
         download(remote, fetched, cancel)

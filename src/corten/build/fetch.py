@@ -1,4 +1,4 @@
-"""ADD from an address: one file over http or https; a git repository is refused, with the remedy."""
+"""ADD from an address: one file over http or https, or the files of a git repository."""
 
 import hashlib
 import os
@@ -10,10 +10,11 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from corten.build import git, repository
 from corten.build.graph import Fetch
 from corten.model.cancel import Cancel
 from corten.model.digest import Digest
-from corten.model.errors import DataLoss, InvalidArgument, NotFound, ResourceExhausted, Unavailable, Unimplemented
+from corten.model.errors import DataLoss, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 
 __all__ = ["download", "fetch"]
 
@@ -30,13 +31,22 @@ class SameKind(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(request, file, code, message, headers, address)
 
 
-def fetch(op: Fetch, directory: Path, cancel: Cancel) -> None:
-    """Put what `op` names into `directory`; raises with the address for what cannot be had or is not as promised."""
-    if not op.url.startswith(("http://", "https://")) or urlsplit(op.url).path.endswith(".git"):
-        raise Unimplemented(
-            f"cannot ADD {op.url}: git repositories are not supported yet",
-            hint="clone it into the context, or in a stage with git, and COPY it",
-        )
+def fetch(op: Fetch, directory: Path, cancel: Cancel) -> tuple[str, Path]:
+    """Put what `op` names into `directory`: a key that says what it is ("" when only its bytes do), and where it is.
+
+    Raises with the address for what cannot be had or is not as promised.
+    """
+    found = repository.parse(op.url)
+    if found is None:
+        fetch_file(op, directory, cancel)
+        return "", directory
+    if op.keep_git_dir and found.directory:
+        raise InvalidArgument(f"cannot ADD {op.url}: --keep-git-dir needs the whole repository, not a directory of it")
+    commit = git.checkout(found, directory, cancel, keep=op.keep_git_dir, expected=op.checksum)
+    return f"git {commit} {found.directory}", git.below(directory, found.directory)
+
+
+def fetch_file(op: Fetch, directory: Path, cancel: Cancel) -> None:
     name = unquote(posixpath.basename(urlsplit(op.url).path)) or "index.html"
     if "/" in name or name in (".", ".."):
         raise InvalidArgument(f"cannot ADD {op.url}: its last part is no file name")

@@ -135,9 +135,8 @@ class Solver:
             case graph.Context(name=name):
                 return Solved(vertex, Result(), "", self.given.contexts[name])
             case graph.Fetch():
-                path = self.directory()
-                fetch(vertex.op, path, self.cancel)
-                return Solved(vertex, Result(), "", path)
+                key, path = fetch(vertex.op, self.directory(), self.cancel)
+                return Solved(vertex, Result(), key, path)
             case graph.Write(files=files, mode=mode):
                 path = self.directory()
                 for name, text in files:

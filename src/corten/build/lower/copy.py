@@ -3,19 +3,20 @@
 import re
 from typing import TYPE_CHECKING
 
-from corten.build import graph
+from corten.build import graph, repository
 from corten.build.dockerfile import instruction as nouns
 from corten.build.dockerfile.error import DockerfileError
 from corten.build.dockerfile.words import expand
 from corten.build.graph import Vertex
 from corten.build.lower.state import State
+from corten.model.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from corten.build.lower.lowering import Lowering
 
 __all__ = ["copy", "workdir"]
 
-REMOTE = re.compile(r"(?:https?|git)://|git@|.*\.git(?:#|$)")
+ADDRESS = re.compile(r"https?://")
 
 
 def copy(on: "Lowering", state: State, one: nouns.Copy, name: str) -> None:
@@ -55,12 +56,13 @@ def origins(
         files = Vertex(graph.Write(texts), name="[internal] here-document", at=one.at)
         found.append((files, tuple(name for name, _ in texts), False))
     adding = isinstance(one, nouns.Add)
-    remote = tuple(source for source in sources if adding and REMOTE.match(source))
+    remote = tuple(source for source in sources if adding and (ADDRESS.match(source) or repository_of(source, one)))
     for source in remote:
         assert isinstance(one, nouns.Add)
         fetch = graph.Fetch(source, on.expand(one.checksum, state.values, one), one.keep_git_dir)
         vertex = Vertex(fetch, name=f"[fetch] {source}", at=one.at)
-        found.append((vertex, ("*",) if source.startswith("http") else (".",), one.unpack is True))
+        whole = (".",) if repository_of(source, one) else ("*",)
+        found.append((vertex, whole, one.unpack is True))
     local = tuple(source for source in sources if source not in remote)
     if local:
         origin = Vertex(graph.Context(), name="[context]")
@@ -68,6 +70,13 @@ def origins(
             origin = on.source(on.expand(one.from_, on.globals, one), one)
         found.append((origin, local, adding and getattr(one, "unpack", None) is not False))
     return found
+
+
+def repository_of(source: str, one: nouns.Copy) -> repository.Repository | None:
+    try:
+        return repository.parse(source)
+    except InvalidArgument as error:
+        raise DockerfileError(error.message, one.at, hint=error.hint, near=source) from None
 
 
 def expand_body(on: "Lowering", body: str, state: State) -> str:

@@ -120,7 +120,7 @@ class _Context:
         self._dockerfile = dockerfile
         self._where = where
         self.chunks = self._from_stdin if where == "-" else self._from_directory
-        if where.startswith(("http://", "https://", "git://", "git@", "github.com/")):
+        if where.startswith(("http://", "https://", "git://", "ssh://", "git@", "github.com/")):
             self.query["remote"] = where
             self.chunks = None  # type: ignore[assignment]
         elif where == "-" and dockerfile == "-":

@@ -8,7 +8,7 @@ told in the stream itself.
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from corten.api.call import Call
 from corten.api.versions import EVERY_ANSWER
@@ -23,16 +23,28 @@ Take = Callable[..., tuple[int, bytes]]
 
 
 class Taker:
-    """The `take` of one call. It duplicates what it hands out, to be able to tell an error there."""
+    """The `take` of one call: ``with Taker(call) as take``.
+
+    It duplicates what it hands out, so that an error raised in the block after the take is told there, and ends there.
+    """
 
     def __init__(self, call: Call[Any, Any]) -> None:
         self._call = call
         self._spare = -1
         self._tty = False
 
-    @property
-    def taken(self) -> bool:
-        return self._spare >= 0
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
+        if self._spare < 0:
+            return False
+        try:
+            if isinstance(error, CortenError):
+                self._tell(error)
+        finally:
+            os.close(self._spare)
+        return isinstance(error, CortenError)
 
     def __call__(self, *, tty: bool) -> tuple[int, bytes]:
         """Upgrade the connection; the caller closes the returned descriptor."""
@@ -43,15 +55,11 @@ class Taker:
         self._spare = os.dup(hijacked.fd)
         return hijacked
 
-    def tell(self, error: CortenError) -> None:
+    def _tell(self, error: CortenError) -> None:
         """Say `error` where the process's output would stand, as Docker does."""
         text = f"{error.message}\r\n".encode()
         os.set_blocking(self._spare, True)
         os.write(self._spare, text if self._tty else frame(STDOUT, text))
-
-    def close(self) -> None:
-        if self.taken:
-            os.close(self._spare)
 
     def _content_type(self, tty: bool) -> str:
         """Clients choose to demultiplex by the media type since API 1.42; older ones must know from inspect."""

@@ -6,7 +6,6 @@
 ['A=1', 'B=2']
 """
 
-import json
 import posixpath
 import shlex
 from collections.abc import Callable, Iterable
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from corten.model.errors import InvalidArgument
-from corten.model.image import Healthcheck, RunConfig
+from corten.model.image import Healthcheck, RunConfig, exec_form
 
 __all__ = ["amend"]
 
@@ -41,19 +40,8 @@ def amend(run: RunConfig, changes: Iterable[str]) -> RunConfig:
     return run
 
 
-def _exec_form(text: str) -> list[str] | None:
-    """The words of a JSON array, None for the shell form."""
-    if not text.startswith("["):
-        return None
-    try:
-        words = json.loads(text)
-    except ValueError:
-        return None
-    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
-
-
 def _command(run: RunConfig, text: str) -> list[str]:
-    words = _exec_form(text)
+    words = exec_form(text)
     return words if words is not None else [*(run.shell or DEFAULT_SHELL), text]
 
 
@@ -109,7 +97,7 @@ def _port_range(text: str) -> range:
 
 
 def _volume(run: RunConfig, text: str) -> RunConfig:
-    paths = _exec_form(text)
+    paths = exec_form(text)
     added: dict[str, dict[str, object]] = {path: {} for path in (paths if paths is not None else text.split())}
     return replace(run, volumes={**(run.volumes or {}), **added})
 
@@ -126,7 +114,7 @@ def _workdir(run: RunConfig, text: str) -> RunConfig:
 
 
 def _shell(run: RunConfig, text: str) -> RunConfig:
-    words = _exec_form(text)
+    words = exec_form(text)
     if not words:
         raise ValueError("SHELL requires the arguments to be in JSON form")
     return replace(run, shell=words)
@@ -144,7 +132,7 @@ def _healthcheck(run: RunConfig, text: str) -> RunConfig:
         return replace(run, healthcheck=Healthcheck(test=["NONE"]))
     if kind.upper() != "CMD" or not command.strip():
         raise ValueError("HEALTHCHECK wants NONE or CMD with a command")
-    words = _exec_form(command.strip())
+    words = exec_form(command.strip())
     test = ["CMD", *words] if words is not None else ["CMD-SHELL", command.strip()]
     unknown = options.keys() - {*DURATIONS, "retries"}
     if unknown:

@@ -7,6 +7,7 @@ An image's id is the digest of this document's bytes. A *diff ID* is the digest 
 ['sha256:0000000000000000000000000000000000000000000000000000000000000000']
 """
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +18,7 @@ from corten.model.digest import Digest
 from corten.model.document import Document, decode
 from corten.model.platform import Platform
 
-__all__ = ["Healthcheck", "History", "ImageConfig", "RootFS", "RunConfig", "chain_ids", "parse_config"]
+__all__ = ["Healthcheck", "History", "ImageConfig", "RootFS", "RunConfig", "chain_ids", "exec_form", "parse_config"]
 
 
 class Healthcheck(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
@@ -108,3 +109,14 @@ def chain_ids(diff_ids: Iterable[Digest]) -> list[Digest]:
     for diff_id in diff_ids:
         chain.append(Digest.of(f"{chain[-1]} {diff_id}".encode()) if chain else diff_id)
     return chain
+
+
+def exec_form(text: str) -> list[str] | None:
+    """The words of a command written as a JSON array; None when it is not one (it is shell text then)."""
+    if not text.startswith("["):
+        return None
+    try:
+        words = json.loads(text)
+    except ValueError:
+        return None
+    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None

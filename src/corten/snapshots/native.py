@@ -1,6 +1,5 @@
 """Snapshots as whole copies: works on every filesystem, and shares blocks where it can (reflinks)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from corten.model.errors import FailedPrecondition
@@ -8,28 +7,17 @@ from corten.model.mount import Mount
 from corten.model.whiteout import Form
 from corten.snapshots import measure
 from corten.snapshots.copy import copy_tree
-from corten.snapshots.overlay import sync
-from corten.snapshots.protocol import Changes, Info, Kind, Usage
-from corten.snapshots.records import Record, Records
+from corten.snapshots.protocol import Changes, Kind, Usage
+from corten.snapshots.recorded import Recorded
+from corten.snapshots.records import Record
 
 __all__ = ["Native"]
 
 
-class Native:
+class Native(Recorded):
     """Each active snapshot is a copy of its parent; mounting one is a bind mount."""
 
     name = "native"
-
-    def __init__(self, root: Path, *, boot: str | None = None) -> None:
-        self.root = root
-        self._records = Records(root, boot=boot)
-
-    @property
-    def lost(self) -> int:
-        return self._records.lost
-
-    def node(self, key: str) -> str:
-        return f"{self.name}/{key}"
 
     def prepare(self, key: str, parent: str | None = None, *, volatile: bool = False) -> list[Mount]:
         below = self._content(self._records.get(parent)) if parent is not None else None
@@ -57,9 +45,6 @@ class Native:
             return [Mount("bind", str(self._content(shown)), ("rbind", "ro"))]
         return [Mount("bind", str(self._content(record)), ("rbind", "rw"))]
 
-    def _content(self, record: Record) -> Path:
-        return self._records.directory(record) / "fs"
-
     def changes(self, key: str) -> Changes:
         record = self._records.get(key)
         below = [self._content(lower) for lower in self._records.chain(record.parent)[:1]]
@@ -72,13 +57,6 @@ class Native:
     def remove(self, key: str) -> int:
         return self._records.remove(key)
 
-    def stat(self, key: str) -> Info:
-        return self._records.get(key).info
-
-    def find(self, key: str) -> Info | None:
-        record = self._records.find(key)
-        return record.info if record else None
-
     def usage(self, key: str) -> Usage:
         """A copy shares nothing that could be told apart cheaply: what it adds is what it is larger by."""
         record = self._records.get(key)
@@ -89,12 +67,3 @@ class Native:
             return own
         below = measure.usage(self._content(self._records.get(record.parent)))
         return Usage(max(own.size - below.size, 0), max(own.inodes - below.inodes, 0))
-
-    def has_children(self, key: str) -> bool:
-        return self._records.has_children(key)
-
-    def walk(self) -> Iterator[Info]:
-        return (record.info for record in self._records.walk())
-
-    def sync(self) -> None:
-        sync(self.root, self._records)

@@ -1,42 +1,32 @@
 """Snapshots as overlayfs layers: a directory for each snapshot's own changes, stacked by the kernel when mounted."""
 
-import ctypes
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from corten.model.errors import FailedPrecondition, ResourceExhausted
 from corten.model.mount import Mount
 from corten.model.whiteout import Form
 from corten.snapshots import measure
-from corten.snapshots.protocol import Changes, Info, Kind, Usage
-from corten.snapshots.records import Record, Records
+from corten.snapshots.protocol import Changes, Kind, Usage
+from corten.snapshots.recorded import Recorded
+from corten.snapshots.records import Record
 
 __all__ = ["Overlay"]
 
 # Docker's bound; the kernel's own is 500 (OVL_MAX_STACK), and names of five letters fill a page at about 800.
 LAYERS_LIMIT = 128
-libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Overlay:
+class Overlay(Recorded):
     """`user_xattr` is for user namespaces, where ``trusted.`` attributes are out of reach (mount option userxattr)."""
 
     name = "overlay"
 
     def __init__(self, root: Path, *, user_xattr: bool = False, boot: str | None = None) -> None:
-        self.root = root
         self._form = Form.OVERLAY_USER if user_xattr else Form.OVERLAY
-        self._records = Records(root, boot=boot)
+        super().__init__(root, boot=boot)
         self._usage: dict[str, Usage] = {}
-
-    @property
-    def lost(self) -> int:
-        return self._records.lost
-
-    def node(self, key: str) -> str:
-        return f"{self.name}/{key}"
 
     def prepare(self, key: str, parent: str | None = None, *, volatile: bool = False) -> list[Mount]:
         return self._create(key, Kind.ACTIVE, parent, volatile=volatile)
@@ -86,9 +76,6 @@ class Overlay:
         # Without an index lower directories may be shared and moved; with one the kernel would bind them to an upper.
         return ("index=off", *(("userxattr",) if self._form is Form.OVERLAY_USER else ()))
 
-    def _content(self, record: Record) -> Path:
-        return self._records.directory(record) / "fs"
-
     def changes(self, key: str) -> Changes:
         record = self._records.get(key)
         lowers = [self._content(lower) for lower in self._records.chain(record.parent)]
@@ -102,13 +89,6 @@ class Overlay:
         self._usage.pop(key, None)
         return self._records.remove(key)
 
-    def stat(self, key: str) -> Info:
-        return self._records.get(key).info
-
-    def find(self, key: str) -> Info | None:
-        record = self._records.find(key)
-        return record.info if record else None
-
     def usage(self, key: str) -> Usage:
         record = self._records.get(key)
         if key in self._usage:
@@ -117,29 +97,6 @@ class Overlay:
         if record.kind is Kind.COMMITTED:
             self._usage[key] = counted
         return counted
-
-    def has_children(self, key: str) -> bool:
-        return self._records.has_children(key)
-
-    def walk(self) -> Iterator[Info]:
-        return (record.info for record in self._records.walk())
-
-    def sync(self) -> None:
-        sync(self.root, self._records)
-
-
-def sync(root: Path, records: Records) -> None:
-    """One syncfs(2) for all that was committed since the last."""
-    waiting = records.unsynced()
-    if not waiting:
-        return
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if libc.syncfs(fd) != 0:
-            raise OSError(ctypes.get_errno(), "syncfs", str(root))
-    finally:
-        os.close(fd)
-    records.synced(waiting)
 
 
 def _copy_attributes(source: Path, target: Path) -> None:

@@ -4,21 +4,12 @@ import msgspec
 
 from corten.kernel import pidfd
 from corten.model.runtime_spec import RuntimeSpec
-from corten.plan import Step, flags, ops
+from corten.plan import Step, ops
 from corten.runtime import hook
+from corten.runtime.compiler.namespaces import FLAGS
 
 __all__ = ["Hooks"]
 
-_BITS = {
-    "user": flags.CLONE_NEWUSER,
-    "mount": flags.CLONE_NEWNS,
-    "pid": flags.CLONE_NEWPID,
-    "network": flags.CLONE_NEWNET,
-    "ipc": flags.CLONE_NEWIPC,
-    "uts": flags.CLONE_NEWUTS,
-    "cgroup": flags.CLONE_NEWCGROUP,
-    "time": flags.CLONE_NEWTIME,
-}
 # The status that each kind finds the container in (runtime.md, "Lifecycle"); the others find it being created.
 _STATUS = {"startContainer": "created", "poststart": "running", "poststop": "stopped"}
 
@@ -37,7 +28,7 @@ class Hooks:
         kind = str(row.args[0])
         start = 0 if kind == "poststop" else pidfd.start_time(pid)
         listed = (self._spec.get("linux") or {}).get("namespaces") or []
-        where = hook.Where(pid, start, [_BITS[each["type"]] for each in listed], self._program)
+        where = hook.Where(pid, start, [FLAGS[each["type"]] for each in listed], self._program)
         hook.run(row, self._state(_STATUS.get(kind, "creating"), pid), where)
 
     def run_all(self, kind: str, pid: int) -> None:

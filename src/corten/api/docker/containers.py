@@ -265,15 +265,8 @@ def unpause(call: Call[Nothing, None]) -> Answer:
 
 
 def attach(call: Call[AttachQuery, None]) -> Answer:
-    taker = Taker(call)
-    try:
-        call.engine.containers.attach(call.path["id"], _attach_options(call.query, multiplex=True), taker)
-    except CortenError as error:
-        if not taker.taken:
-            raise
-        taker.tell(error)
-    finally:
-        taker.close()
+    with Taker(call) as take:
+        call.engine.containers.attach(call.path["id"], _attach_options(call.query, multiplex=True), take)
     return TAKEN
 
 

@@ -12,7 +12,6 @@ from corten.api.query import Nothing
 from corten.api.router import Route
 from corten.engine.requests import ExecStart
 from corten.model.container import ExecConfig
-from corten.model.errors import CortenError
 
 __all__ = ["ROUTES"]
 
@@ -35,15 +34,8 @@ def start(call: Call[Nothing, StartBody]) -> Answer:
     if body.detach:
         call.engine.execs.start(call.path["id"], options, None)
         return Empty(200)
-    taker = Taker(call)
-    try:
-        call.engine.execs.start(call.path["id"], options, taker)
-    except CortenError as error:
-        if not taker.taken:
-            raise
-        taker.tell(error)
-    finally:
-        taker.close()
+    with Taker(call) as take:
+        call.engine.execs.start(call.path["id"], options, take)
     return TAKEN
 
 

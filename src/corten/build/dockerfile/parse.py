@@ -1,7 +1,6 @@
 """Logical lines to instructions: a table of what each instruction takes, and one small function for each shape."""
 
 import difflib
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from corten.build.dockerfile.instruction import Command, From, Instruction, Moun
 from corten.build.dockerfile.lines import Line, Source, read_lines
 from corten.build.dockerfile.words import split_words
 from corten.model.errors import CortenError
+from corten.model.image import exec_form
 
 __all__ = ["Dockerfile", "Stage", "parse", "parse_trigger"]
 
@@ -148,7 +148,7 @@ class Form:
         return split_words(self.rest, self.escape)
 
     def command(self) -> Command:
-        words = json_words(self.rest)
+        words = exec_form(self.rest)
         return Command((self.rest,), shell=True) if words is None else Command(tuple(words), shell=False)
 
 
@@ -167,17 +167,6 @@ def take_flags(rest: str, known: frozenset[str]) -> tuple[dict[str, list[str]], 
         flags.setdefault(match[1], []).append((match[2] or "").strip("\"'"))
         rest = after.strip()
     return flags, rest
-
-
-def json_words(text: str) -> list[str] | None:
-    """The exec form; None when the text is not a JSON list of strings (it is shell text then)."""
-    if not text.startswith("["):
-        return None
-    try:
-        words = json.loads(text)
-    except ValueError:
-        return None
-    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 
 
 def make_from(form: Form) -> Instruction:
@@ -239,7 +228,7 @@ def make_add(form: Form) -> Instruction:
 
 
 def copy_fields(form: Form) -> dict[str, object]:
-    words = json_words(form.rest) or form.words()
+    words = exec_form(form.rest) or form.words()
     if len(words) < 2:
         raise ValueError(f"{form.name} requires at least two arguments, but only {len(words)} were provided")
     *sources, target = words
@@ -333,14 +322,14 @@ def make_onbuild(form: Form) -> Instruction:
 
 
 def make_shell(form: Form) -> Instruction:
-    words = json_words(form.rest)
+    words = exec_form(form.rest)
     if not words:
         raise ValueError("SHELL requires the arguments to be in JSON form")
     return nouns.Shell(form.line.at, form.line.text, tuple(words))
 
 
 def make_volume(form: Form) -> Instruction:
-    paths = json_words(form.rest) or form.words()
+    paths = exec_form(form.rest) or form.words()
     if not all(path.strip() for path in paths):
         raise ValueError("VOLUME specified can not be an empty string")
     return nouns.Volume(form.line.at, form.line.text, tuple(paths))

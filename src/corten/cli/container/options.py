@@ -11,11 +11,27 @@ from corten.cli.container import readers
 from corten.cli.flags import Flag, integer, number, switch, text, texts, value
 from corten.client.environment import variable
 
-__all__ = ["CONTAINER_FLAGS", "CREATE_FLAGS", "RUN_FLAGS"]
+__all__ = ["CONTAINER_FLAGS", "CREATE_FLAGS", "MEMORY_FLAGS", "RUN_FLAGS"]
 
 _UINT16 = integer(0, 2**16 - 1)
 _UINT64 = integer(0, 2**64 - 1)
 _TIME = "duration"
+
+# Which `update` can change as well.
+MEMORY_FLAGS = (
+    value(
+        "kernel-memory",
+        "",
+        "Kernel memory",
+        "bytes",
+        values.memory,
+        0,
+        gone="and no longer supported by the kernel",
+    ),
+    value("memory", "m", "Most memory", "bytes", values.memory, 0),
+    value("memory-reservation", "", "Memory to fall back to when it gets scarce", "bytes", values.memory, 0),
+    value("memory-swap", "", "Most memory and swap together, -1 for no limit", "bytes", values.memory_swap, 0),
+)
 
 
 def _process() -> tuple[Flag, ...]:
@@ -146,18 +162,7 @@ def _resources() -> tuple[Flag, ...]:
         texts("gpus", "", "GPUs to give ('all' for all of them)", kind="gpu-request", read=readers.gpu_request),
         value("io-maxbandwidth", "", "Most I/O bandwidth (Windows only)", "bytes", values.memory, 0, hidden=True),
         number("io-maxiops", "", "Most I/O operations (Windows only)", kind="uint", read=_UINT64, hidden=True),
-        value(
-            "kernel-memory",
-            "",
-            "Kernel memory",
-            "bytes",
-            values.memory,
-            0,
-            gone="and no longer supported by the kernel",
-        ),
-        value("memory", "m", "Most memory", "bytes", values.memory, 0),
-        value("memory-reservation", "", "Memory to fall back to when it gets scarce", "bytes", values.memory, 0),
-        value("memory-swap", "", "Most memory and swap together, -1 for no limit", "bytes", values.memory_swap, 0),
+        *MEMORY_FLAGS,
         number("memory-swappiness", "", "Readiness to swap, 0 to 100", -1),
         switch("oom-kill-disable", "", "Do not kill when memory runs out"),
         number("oom-score-adj", "", "Preference of the OOM killer, -1000 to 1000"),

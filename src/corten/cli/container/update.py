@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from corten.cli import values
 from corten.cli.container.config import restart_policy
+from corten.cli.container.options import MEMORY_FLAGS
 from corten.cli.flags import integer, number, text, value
 from corten.cli.session import report
 from corten.cli.table import MANY, Command, Fault
@@ -74,18 +75,7 @@ UPDATE = Command(
         value("cpus", "", "Number of CPUs, such as 1.5", "decimal", values.cpus, 0),
         text("cpuset-cpus", "", "CPUs it may run on (0-3, 0,1)"),
         text("cpuset-mems", "", "Memory nodes it may use (0-3, 0,1)"),
-        value(
-            "kernel-memory",
-            "",
-            "Kernel memory",
-            "bytes",
-            values.memory,
-            0,
-            gone="and no longer supported by the kernel",
-        ),
-        value("memory", "m", "Most memory", "bytes", values.memory, 0),
-        value("memory-reservation", "", "Memory to fall back to when it gets scarce", "bytes", values.memory, 0),
-        value("memory-swap", "", "Most memory and swap together, -1 for no limit", "bytes", values.memory_swap, 0),
+        *MEMORY_FLAGS,
         number("pids-limit", "", "Most processes, -1 for no limit"),
         text("restart", "", "When to start again: no, always, unless-stopped, on-failure[:N]"),
     ),

@@ -44,15 +44,23 @@ def pull_image(
     show_progress(answer, to_stderr=to_stderr, quiet=quiet)
 
 
-def _pull(session: Session, options: Options, words: list[str]) -> int:
-    name, every, quiet = words[0], options.on("all-tags"), options.on("quiet")
+def _settled(session: Session, options: Options, name: str) -> str:
+    """The name with its tag: `latest`, said aloud, when it has none; without one when every tag is meant."""
     repository, tag = split_reference(name)
-    if every and tag:
-        raise Fault("tag can't be used with --all-tags/-a")
-    if not every and not tag:
-        if not quiet:
-            session.say("Using default tag: latest")
-        name = f"{repository}:latest"
+    if options.on("all-tags"):
+        if tag:
+            raise Fault("tag can't be used with --all-tags/-a")
+        return name
+    if tag:
+        return name
+    if not options.on("quiet"):
+        session.say("Using default tag: latest")
+    return f"{repository}:latest"
+
+
+def _pull(session: Session, options: Options, words: list[str]) -> int:
+    name = _settled(session, options, words[0])
+    every, quiet = options.on("all-tags"), options.on("quiet")
     pull_image(session, name, platform=options.text("platform"), quiet=quiet, every=every)
     session.say(canonical(name))
     return 0
@@ -79,14 +87,8 @@ PULL = Command(
 
 
 def _push(session: Session, options: Options, words: list[str]) -> int:
-    name, every, quiet = words[0], options.on("all-tags"), options.on("quiet")
+    name, quiet = _settled(session, options, words[0]), options.on("quiet")
     repository, tag = split_reference(name)
-    if every and tag:
-        raise Fault("tag can't be used with --all-tags/-a")
-    if not every and not tag:
-        if not quiet:
-            session.say("Using default tag: latest")
-        tag = "latest"
     query = {"tag": tag or None, "platform": platform_object(options.text("platform"))}
     answer = session.engine.request("POST", f"/images/{repository}/push", query=query, headers=_auth(name)).check()
     show_progress(answer, quiet=quiet)

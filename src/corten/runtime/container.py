@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from corten.model.runtime_spec import Hook, Process, RuntimeSpec
     from corten.plan.step import LaunchPlan, Step
     from corten.runtime.cgroups import Cgroups
+    from corten.runtime.readiness import Relay
     from corten.runtime.state import Entry
 
 __all__ = [
@@ -170,9 +171,22 @@ class Container:
         spec = self.entry.spec()
         launch = _connected(self.entry, lambda: self._plan_for_start(spec))
         launch.pid = record["pid"]
+        if relay := self.relay(record):
+            launch.pidfd = _pidfd(record)  # now, since afterwards the program may have ended already
         launch.go()
         os.unlink(self.entry.socket)
         self.run_to_program(launch, spec, record)
+        if relay:
+            relay.until_ready(record["pid"], launch.pidfd)
+            os.close(launch.pidfd)
+
+    def relay(self, record: Mapping[str, Any]) -> Relay | None:
+        """Before the program starts: who passes its readiness on, if a supervisor waits for it."""
+        if not record["options"].get("notify"):
+            return None
+        from corten.runtime.readiness import Relay
+
+        return Relay.bound(self.entry, record["options"]["notify"][1])
 
     def run_to_program(self, launch: Launch, spec: RuntimeSpec, record: Mapping[str, Any]) -> None:
         """From the start to exec, and the hooks after it; a failure takes the container down."""
@@ -383,6 +397,10 @@ def create(
     sock: _socket.socket | None = None
     try:
         options = request.options(spec, listener=listener)
+        if os.environ.get("NOTIFY_SOCKET"):
+            from corten.runtime import readiness
+
+            readiness.prepare(entry, options)
         plan = compile(spec, host, bundle=bundle, id=id, options=options, warnings=warnings)
         record = _record(container, spec, request, options, bundle)
         entry.write("config.json", request.config)

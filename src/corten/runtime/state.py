@@ -109,8 +109,11 @@ class Entry:
 
     def remove(self) -> None:
         """Take the directory away; what is not ours inside is left, and is an error."""
-        for name in os.listdir(self.path):
-            os.unlink(f"{self.path}/{name}")
+        for entry in os.scandir(self.path):
+            if entry.is_dir(follow_symlinks=False):
+                Entry(self.path, entry.name).remove()
+            else:
+                os.unlink(entry.path)
         os.rmdir(self.path)
 
 

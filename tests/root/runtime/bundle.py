@@ -96,14 +96,14 @@ class Runtime:
     def sh(self, script: str, **rest: Any) -> str:
         return self.run("/bin/sh", "-c", script, **rest)
 
-    def create(self, *args: str, flags: tuple[str, ...] = ()) -> str:
+    def create(self, *args: str, flags: tuple[str, ...] = (), **popen: Any) -> str:
         """Create the bundle's container, whose output nobody reads; its id."""
         self.bundle.process["args"] = list(args)
         self.bundle.write()
         argv = [self.command, "--root", str(self.root), "--log", str(self.log), "--log-format", "json"]
         argv += ["create", "-b", str(self.bundle.path), *flags, self.bundle.id]
         # Not through pipes: the container would keep them open, and us waiting for their end.
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=60, check=False)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=60, check=False, **popen)
         assert done.returncode == 0, self.log.read_text()
         return self.bundle.id
 

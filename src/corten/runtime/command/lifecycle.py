@@ -61,6 +61,7 @@ def run(context: Context) -> int:
             console.take()
         if not detached and container.launch:
             forward_signals(container.launch.pidfd)
+        relay = container.relay(container.entry.record())
         launch = start_now(container, spec)
     except BaseException:
         if console:
@@ -68,8 +69,13 @@ def run(context: Context) -> int:
         container.delete(force=True)
         raise
     if detached:
+        if relay:
+            relay.until_ready(launch.pid, launch.pidfd)
         return 0
+    told = relay.pass_on(launch.pid, launch.pidfd) if relay else None
     code = _wait(launch, console)
+    if told:
+        told()
     if not context.given.on("keep"):
         container.delete(force=True)
     return code

@@ -8,4 +8,4 @@ VERSION = "0.1.0"
 
 
 def text() -> str:
-    return f"corten-runtime version {VERSION}\nspec: 1.2.0\n+SELINUX +APPARMOR +CAP +SECCOMP +EBPF +IDMAP\n"
+    return f"corten-runtime version {VERSION}\nspec: 1.2.0\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +IDMAP\n"

@@ -38,6 +38,7 @@ class Options:
         "listener",
         "network",
         "new_keyring",
+        "notify",
         "pid_file",
         "pidfd_socket",
         "pivot",
@@ -61,6 +62,7 @@ class Options:
         cgroup_fallback: bool = False,
         env: tuple[str, ...] = (),
         rootfs: tuple[Mount, ...] = (),
+        notify: tuple[str, str] | tuple[()] = (),
     ) -> None:
         self.console = console
         """Slot ``console``: a socket that takes the terminal's master. Needed when the process wants a terminal."""
@@ -84,13 +86,15 @@ class Options:
         """Go without limits where this user may not make a cgroup, instead of failing (rootless)."""
         self.env = tuple(env)
         """What the launcher adds to the program's environment, such as LISTEN_FDS of socket activation."""
+        self.notify = tuple(notify)
+        """A directory that holds a socket ``notify``, and where the program finds it: readiness for systemd."""
 
 
 class Draft:
     """The configuration, the host, and the rows so far."""
 
     def __init__(self, spec: RuntimeSpec, host: Host, options: Options, *, bundle: str, id: str) -> None:
-        self.spec = spec
+        self.spec = spec = _with_notify(spec, options)
         self.linux: Linux = spec.get("linux") or {}
         self.process: Process | dict[str, Any] = spec.get("process") or {}
         self.host = host
@@ -173,3 +177,13 @@ class Draft:
 
     def refuse(self, message: str, place: str, hint: str = "") -> InvalidArgument:
         return InvalidArgument(message, hint=hint, place=place)
+
+
+def _with_notify(spec: RuntimeSpec, options: Options) -> RuntimeSpec:
+    """The configuration with one mount more, which brings the readiness socket inside (crun's place for it)."""
+    if not options.notify:
+        return spec
+    source, destination = options.notify
+    bind: Any = {"destination": destination, "type": "bind", "source": source}
+    bind["options"] = ["bind", "nosuid", "nodev", "noexec"]
+    return {**spec, "mounts": [*(spec.get("mounts") or ()), bind]}

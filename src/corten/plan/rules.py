@@ -83,6 +83,7 @@ class Handle(NamedTuple):
     path: str | None = None  # where it is in the container, when it is in it
     made: str = ""  # the type of the filesystem that `new-mount` made
     rooted: bool = False  # made before `root`, hence the plan's own choice
+    own: bool = False  # inside a filesystem that the child has made and nobody else has seen yet
 
 
 class Walk:
@@ -222,7 +223,7 @@ def _attaching(walk: Walk, step: Step) -> Iterator[tuple[int, str]]:
         yield 2, f"{mount} is no detached mount"
     if not place:
         return
-    if walk.root and place.path is None:
+    if walk.root and place.path is None and not place.own:
         yield 2, f"the target {target} does not descend from the root"
     if not walk.root and place.op != "open":
         yield 2, f"the target {target} is not the place that was opened for the root"
@@ -417,4 +418,10 @@ def _attach(walk: Walk, mount: str, target: str) -> None:
 def _made(walk: Walk, step: Step) -> Handle:
     path = _place(walk, step) if step.op.endswith("-in") else None
     made = str(step.args[0]) if step.op == "new-mount" and step.actor == "child" else ""
-    return Handle(step.actor, step.op, path, made, rooted=not walk.root and not step.op.endswith("-in"))
+    return Handle(step.actor, step.op, path, made, not walk.root and not step.op.endswith("-in"), _own(walk, step))
+
+
+def _own(walk: Walk, step: Step) -> bool:
+    """Whether the handle is of a place where nothing of the image can be: a new filesystem, attached nowhere yet."""
+    directory = walk.handles.get(str(step.args[0])) if step.op == "mountpoint-in" else None
+    return bool(directory and directory.made and directory.path is None)

@@ -68,7 +68,7 @@ class Relay:
         return cls(sock, supervisor)
 
     def pass_on(self, pid: int, pidfd: int) -> Callable[[], object]:
-        """`until_ready` beside the caller. What is returned waits for it, which the container's end does not outlast."""
+        """`until_ready` beside the caller. What is returned waits for its end, which comes with the container's."""
         import _thread
 
         done = _thread.allocate_lock()

@@ -31,11 +31,13 @@ FILES = {
 }
 
 
-def host(layout: Layout = V2, *, without: int = 0, euid: int = 0) -> Host:
-    """A machine; `without` is a set of capabilities its root lacks, `euid` an ordinary user who has none at all."""
+def host(layout: Layout = V2, *, without: int = 0, euid: int = 0, **more: object) -> Host:
+    """A machine; `without` is a set of capabilities its root lacks, `euid` an ordinary user who has none at all.
+
+    `more` are further facts: ``resctrl="/sys/fs/resctrl"``, ``apparmor=True``."""
     held = ALL_CAPABILITIES & ~without
     effective = held if euid == 0 else 0
-    return Host(
+    found = Host(
         machine="x86_64",
         release=(6, 18),
         euid=euid,
@@ -51,3 +53,5 @@ def host(layout: Layout = V2, *, without: int = 0, euid: int = 0) -> Host:
         resctrl="",
         files=FILES,
     )
+    found.__dict__.update(more)
+    return found

@@ -124,6 +124,15 @@ class Draft:
         """Whether the host half has no privileges, so that the child does everything inside its user namespace."""
         return not self.host.held.effective >> 21 & 1  # CAP_SYS_ADMIN
 
+    @property
+    def shares_mounts(self) -> bool:
+        """Whether the container has the host's mount namespace (the type is absent: config-linux.md, "Namespaces").
+
+        Then its tree of mounts is attached nowhere: it stays the detached clone that the process has as its root, is
+        in no mount table, and goes with the last process in it.
+        """
+        return "mount" not in self.namespaces
+
     def creates(self, kind: str) -> bool:
         """Whether the container gets a new namespace of this type."""
         return self.namespaces.get(kind) == ""

@@ -22,6 +22,11 @@ __all__ = ["enter", "root"]
 
 def enter(draft: Draft, pid: int, start: int, cgroup: str) -> None:
     """Into the container's cgroups and namespaces; the user namespace first, the PID namespace before clone."""
+    if draft.shares_mounts:
+        # Before the row that verifies the process: if it still is the one, this root is its root.
+        why = "the container has the host's mount namespace, but a root of its own"
+        bits = flags.O_PATH | flags.O_DIRECTORY
+        draft.before.append(ops.open(draft.root_path, bits, slot="root", why=why, origin="/linux/namespaces"))
     draft.before.append(ops.open_pidfd(pid, start, slot="container", why="the process that the container began with"))
     born_in = _cgroups(draft, cgroup)
     _affinity(draft)
@@ -40,7 +45,8 @@ def enter(draft: Draft, pid: int, start: int, cgroup: str) -> None:
 
 def root(draft: Draft) -> None:
     """The root that the mount namespace has, as the handle of every container path."""
-    draft.child.append(ops.open("/", flags.O_PATH | flags.O_DIRECTORY, slot="root", actor="child"))
+    if not draft.shares_mounts:
+        draft.child.append(ops.open("/", flags.O_PATH | flags.O_DIRECTORY, slot="root", actor="child"))
     draft.child.append(ops.root("root"))
     draft.child.append(ops.chroot("root", why="the directory that setns left us in is the container's root; say so"))
 

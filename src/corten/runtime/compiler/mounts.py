@@ -76,13 +76,12 @@ def _attach(draft: Draft, n: int, mount: Mount, options: MountOptions, *, like: 
     draft.child.append(row)
     if options.copy_up:
         draft.child.append(ops.copy_up(target, _slot(n), why="tmpcopyup", origin=f"{origin}/options"))
-    draft.child.append(ops.attach(_slot(n), target, origin=origin))
+    rows = [ops.attach(_slot(n), target, origin=origin)]
     if options.propagation and not like:
-        deep = int(options.propagation_recursive)
-        row = ops.mount_setattr(
-            _slot(n), 0, 0, options.propagation, "", deep, actor="child", origin=f"{origin}/options"
-        )
-        draft.child.append(row)
+        deep, place = int(options.propagation_recursive), f"{origin}/options"
+        row = ops.mount_setattr(_slot(n), 0, 0, options.propagation, "", deep, actor="child", origin=place)
+        rows.insert(0 if draft.shares_mounts else 1, row)
+    draft.child += rows
 
 
 def _bind_source(draft: Draft, n: int, mount: Mount, options: MountOptions) -> None:
@@ -232,12 +231,16 @@ def _cgroups(draft: Draft, n: int, mount: Mount, options: MountOptions) -> None:
     bits = (options.set | flags.MOUNT_ATTR_NOSUID) & ~flags.MOUNT_ATTR_RDONLY
     values = (*_context(draft, "tmpfs"), "mode", "755", "source", "tmpfs")
     draft.child.append(ops.new_mount("tmpfs", values, (), bits, slot=_slot(n), actor="child", why=why, origin=origin))
-    _attach(draft, n, mount, options, like=False)
+    # What is below a root that is attached nowhere can be changed no more, so there it goes in when it is complete.
+    if not draft.shares_mounts:
+        _attach(draft, n, mount, options, like=False)
     for hierarchy in layout.hierarchies:
         _beside_the_others(draft, n, hierarchy, options)
     if options.set & flags.MOUNT_ATTR_RDONLY:
         row = ops.mount_setattr(_slot(n), flags.MOUNT_ATTR_RDONLY, 0, 0, "", 0, actor="child", origin=origin)
         draft.child.append(row)
+    if draft.shares_mounts:
+        _attach(draft, n, mount, options, like=False)
 
 
 def _beside_the_others(draft: Draft, n: int, hierarchy: Hierarchy, options: MountOptions) -> None:

@@ -12,6 +12,9 @@ from corten.runtime.compiler import rootfs
 from corten.runtime.compiler.draft import Draft
 from corten.runtime.mount_options import PROPAGATION
 
+# open_tree(2), move_mount(2): since then a detached mount can take others below it.
+_MOUNTS_BELOW_DETACHED = (6, 15)
+
 __all__ = ["enter", "leave_host", "mask", "own_mounts", "source", "strict"]
 
 
@@ -33,8 +36,9 @@ def source(draft: Draft) -> None:
 
 def own_mounts(draft: Draft) -> None:
     """Cut the new mount namespace off from the host's, so that no mount of ours travels back."""
-    if "mount" not in draft.namespaces:
-        raise draft.refuse("a container needs a mount namespace", "/linux/namespaces", "add a namespace of type mount")
+    if draft.shares_mounts and draft.host.release < _MOUNTS_BELOW_DETACHED:
+        hint = "add a namespace of type mount, or use Linux 6.15"
+        raise draft.refuse("without a mount namespace the mounts would be the host's", "/linux/namespaces", hint)
     why = "mounts made here must not travel to the host"
     draft.child.append(ops.open("/", flags.O_PATH | flags.O_DIRECTORY, slot="old-root", actor="child"))
     if draft.creates("mount"):
@@ -49,6 +53,9 @@ def enter(draft: Draft) -> None:
     """From here every path is the container's."""
     why = "so that no mount event of the root file system reaches the host"
     draft.child.append(ops.mount_setattr("root", 0, 0, flags.MS_PRIVATE, "", 1, actor="child", why=why))
+    if draft.shares_mounts:
+        draft.child.append(ops.root("root", origin="/root/path"))
+        return
     place = "old-root"
     why = "over the old root, which is always reachable, however its path is protected"
     if any((draft.spec.get("hooks") or {}).get(kind) for kind in ("prestart", "createRuntime", "createContainer")):

@@ -73,7 +73,7 @@ IFLA_INET_CONF, IPV4_DEVCONF_ROUTE_LOCALNET = 1, 26
 IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
 VETH_INFO_PEER = 1
 
-IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_F_NODAD = 1, 2, 4, 0x02
+IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_F_NODAD, IFA_F_PERMANENT = 1, 2, 4, 0x02, 0x80
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 254, 3, 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
@@ -98,10 +98,11 @@ class Link(NamedTuple):
 
 
 class Address(NamedTuple):
-    """An address of a device."""
+    """An address of a device. One that is not `permanent` the kernel made by itself, and it expires."""
 
     ifindex: int
     interface: IPInterface
+    permanent: bool = True
 
 
 class Route(NamedTuple):
@@ -315,11 +316,11 @@ def _read_link(body: bytes) -> Link:
 
 
 def _read_address(body: bytes) -> Address:
-    family, prefix, _, _, index = IFADDR.unpack_from(body)
+    family, prefix, flags, _, index = IFADDR.unpack_from(body)
     found = attributes(body, IFADDR.size)
     packed = found.get(IFA_LOCAL) or found[IFA_ADDRESS]
     make = IPv4Interface if family == socket.AF_INET else IPv6Interface
-    return Address(index, make((packed, prefix)))
+    return Address(index, make((packed, prefix)), bool(flags & IFA_F_PERMANENT))
 
 
 def _read_route(body: bytes) -> Route:

@@ -24,9 +24,10 @@ import _socket
 import os
 
 from corten.kernel import program
-from corten.model.errors import Conflict, CortenError, InvalidArgument, NotFound, Unimplemented
+from corten.model.errors import Conflict, CortenError, InvalidArgument
 from corten.runtime.compiler import Options, compile, compile_exec
 from corten.runtime.compiler.namespaces import FLAGS
+from corten.runtime.controller import VERSION, Controller
 from corten.runtime.launch import Launch
 from corten.runtime.state import Store, start_time
 from corten.wire import codec
@@ -44,10 +45,8 @@ if TYPE_CHECKING:
     from corten.runtime.state import Entry
 
 __all__ = [
-    "VERSION",
     "Container",
     "Request",
-    "connect",
     "create",
     "read_config",
     "start_now",
@@ -55,9 +54,6 @@ __all__ = [
     "write_pid",
 ]
 
-VERSION = "1.2.0"  # of the runtime specification, as `state` says it
-# Of the message to a seccomp agent: the number in the specification's example, which crun sends and agents look for.
-_PROCESS_STATE = "0.2.0"
 _SIGKILL = 9
 _EXIT_MS = 10_000
 
@@ -316,64 +312,6 @@ class Container:
         hook.run(row, codec.dumps(state).encode(), where, inherits=_lacks_environment(spec, row.origin))
 
 
-class Controller:
-    """Does the controller's rows of a container's plan."""
-
-    def __init__(self, container: Container, spec: RuntimeSpec, record: Mapping[str, Any]) -> None:
-        self.container = container
-        self.spec = spec
-        self.record = record
-
-    def __call__(self, row: Step, fds: list[int]) -> None:
-        match row.op:
-            case "write-state":
-                pass  # `create` writes it, with what it then knows
-            case "hook":
-                status = "created" if row.args[0] == "startContainer" else "creating"
-                self.container.run_hook(row, self.spec, self._record(), status)
-            case "send-listener":
-                self._send_listener(row, fds[0])
-            case "map-users":
-                from corten.runtime import subordinate_ids
-
-                subordinate_ids.map_users(self._record()["pid"], str(row.args[0]), str(row.args[1]))
-            case op:
-                raise Unimplemented(f"cannot {op}: the command-line runtime has no means for it yet", place=row.origin)
-
-    def _record(self) -> Mapping[str, Any]:
-        """The record, or while it is being created, what is known so far."""
-        launch = self.container.launch
-        if launch is None:
-            return self.record
-        return {**self.record, "pid": launch.pid, "start": start_time(launch.pid)}
-
-    def _send_listener(self, row: Step, fd: int) -> None:
-        """The seccomp agent gets the container's process state and the listener (config-linux.md)."""
-        path, metadata = str(row.args[0]), str(row.args[1])
-        record = self._record()
-        state = {
-            "ociVersion": VERSION,
-            "id": self.container.id,
-            "status": "creating",
-            "pid": record["pid"],
-            "bundle": record["bundle"],
-            "annotations": record["annotations"],
-        }
-        message = {
-            "ociVersion": _PROCESS_STATE,
-            "fds": ["seccompFd"],
-            "pid": record["pid"],
-            "metadata": metadata,
-            "state": state,
-        }
-        agent = connect(path, "the seccomp agent")
-        try:
-            rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, "little"))]
-            agent.sendmsg([codec.dumps(message).encode()], rights)
-        finally:
-            agent.close()
-
-
 def create(
     store: Store,
     id: str,
@@ -454,21 +392,6 @@ def read_config(raw: bytes) -> RuntimeSpec:
 def wants_terminal(spec: RuntimeSpec) -> bool:
     process = spec.get("process")
     return bool(process and process.get("terminal"))
-
-
-def connect(path: str, whose: str) -> _socket.socket:
-    """A connection to a Unix socket, reached by its directory's descriptor: the name may have more than 108 bytes."""
-    directory = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    try:
-        sock.connect(f"/proc/self/fd/{directory}/{os.path.basename(path)}")
-    except OSError as error:
-        sock.close()
-        message = f"cannot connect to {whose} at {path}: {str(error.strerror).lower()}"
-        raise NotFound(message, hint="it must listen before the container is created") from error
-    finally:
-        os.close(directory)
-    return sock
 
 
 def _record(container: Container, spec: RuntimeSpec, request: Request, options: Options, bundle: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def features(host: Host | None = None) -> dict[str, Any]:
             "intelRdt": {"enabled": bool(host.resctrl), "schemata": True, "monitoring": True},
             "memoryPolicy": {"modes": sorted(MEMORY_MODES), "flags": sorted(MEMORY_FLAGS)},
             "mountExtensions": {"idmap": {"enabled": True}},
-            "netDevices": {"enabled": False},
+            "netDevices": {"enabled": True},
         },
         "annotations": {"io.corten.runtime.version": "0.1.0", "io.corten.checkpoint.enabled": "false"},
         "potentiallyUnsafeConfigAnnotations": [],

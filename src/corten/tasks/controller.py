@@ -1,11 +1,13 @@
-"""The rows of a plan that Python does at a checkpoint: connect the network, run hooks."""
+"""The rows of a plan that Python does at a checkpoint: network, devices, hooks, id maps, the seccomp agent."""
 
 import os
 from collections.abc import Callable
 
+from corten.kernel.netlink import NETLINK_ROUTE, Netlink
 from corten.kernel.netns import NetworkJoin
-from corten.model.errors import Unimplemented
+from corten.model.errors import Internal
 from corten.plan import Step
+from corten.runtime import net_devices, seccomp_agent, subordinate_ids
 from corten.runtime.launch import Launch
 from corten.tasks.hooks import Hooks
 
@@ -30,8 +32,18 @@ class Controller:
                 self._hooks.run(step, self._launch.pid)
             case "write-state":
                 pass  # Tasks writes the record, also for a plan without this row
+            case "move-netdev":
+                self._move_device(step, fds)
+            case "map-users":
+                subordinate_ids.map_users(self._launch.pid, str(step.args[0]), str(step.args[1]))
+            case "send-listener":
+                seccomp_agent.send(step, fds[0], self._hooks.state("creating", self._launch.pid))
             case op:
-                raise Unimplemented(f"the engine does not do {op} yet", place=step.origin)
+                raise Internal(f"the plan asks for {op}, which the engine never does", place=step.origin)
+
+    def _move_device(self, step: Step, fds: list[int]) -> None:
+        with NetworkJoin.from_fds(0, [os.dup(fd) for fd in fds]) as join, Netlink.open(NETLINK_ROUTE) as host:
+            net_devices.move(host, join.route, join.netns_fd, str(step.args[0]), str(step.args[1]), step.origin)
 
     def _connect(self, fds: list[int]) -> None:
         join = NetworkJoin.from_fds(self._launch.pid, [os.dup(fd) for fd in fds])

@@ -29,7 +29,7 @@ class Hooks:
         start = 0 if kind == "poststop" else pidfd.start_time(pid)
         listed = (self._spec.get("linux") or {}).get("namespaces") or []
         where = hook.Where(pid, start, [FLAGS[each["type"]] for each in listed], self._program)
-        hook.run(row, self._state(_STATUS.get(kind, "creating"), pid), where)
+        hook.run(row, msgspec.json.encode(self.state(_STATUS.get(kind, "creating"), pid)), where)
 
     def run_all(self, kind: str, pid: int) -> None:
         """Run the hooks of a kind that stands in no plan, in their order."""
@@ -40,8 +40,8 @@ class Hooks:
             place = f"/hooks/{kind}/{number}"
             self.run(ops.hook(kind, each["path"], args, env, each.get("timeout", 0), origin=place), pid)
 
-    def _state(self, status: str, pid: int) -> bytes:
-        """The container's state as hooks read it (runtime.md, "State"): without a pid once it has stopped."""
+    def state(self, status: str, pid: int) -> dict[str, object]:
+        """The container's state as hooks and seccomp agents read it (runtime.md, "State"); a stopped one has no pid."""
         found: dict[str, object] = {
             "ociVersion": self._spec.get("ociVersion", "1.0.0"),
             "id": self._id,
@@ -51,4 +51,4 @@ class Hooks:
         }
         if status != "stopped":
             found["pid"] = pid
-        return msgspec.json.encode(found)
+        return found

@@ -7,9 +7,10 @@ import os
 from corten.kernel.probe import Host
 from corten.model.errors import CortenError, InvalidArgument, NotFound, Unimplemented
 from corten.runtime.command.foreground import forward_signals, wait
-from corten.runtime.container import Container, Request, connect, read_config, start_now, wants_terminal
+from corten.runtime.container import Container, Request, read_config, start_now, wants_terminal
 from corten.runtime.container import create as make
 from corten.runtime.state import Store
+from corten.runtime.unix_socket import connect
 from corten.wire import codec
 
 TYPE_CHECKING = False

@@ -26,7 +26,7 @@ def enter(draft: Draft, pid: int, start: int, cgroup: str) -> None:
         # Before the row that verifies the process: if it still is the one, this root is its root.
         why = "the container has the host's mount namespace, but a root of its own"
         bits = flags.O_PATH | flags.O_DIRECTORY
-        draft.before.append(ops.open(draft.root_path, bits, slot="root", why=why, origin="/linux/namespaces"))
+        draft.before.append(ops.open(f"/proc/{pid}/root", bits, slot="root", why=why, origin="/linux/namespaces"))
     draft.before.append(ops.open_pidfd(pid, start, slot="container", why="the process that the container began with"))
     born_in = _cgroups(draft, cgroup)
     _affinity(draft)

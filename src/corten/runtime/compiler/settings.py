@@ -9,6 +9,8 @@ from __future__ import annotations
 from corten.plan import flags, ops
 from corten.runtime.compiler.draft import Draft
 
+_NAME_BYTES = 15  # IFNAMSIZ, without its NUL
+
 __all__ = ["intel_rdt", "loopback", "names", "network", "sysctls"]
 
 _IPC = (
@@ -34,10 +36,10 @@ def loopback(draft: Draft) -> None:
 def network(draft: Draft) -> None:
     """Stop for the controller to connect the new network namespace and to move devices into it."""
     devices = draft.linux.get("netDevices") or {}
-    if devices and not draft.creates("network"):
-        hint = "add a namespace of type network, without a path"
+    if devices and "network" not in draft.namespaces:
+        hint = "add a namespace of type network"
         raise draft.refuse("network devices need a network namespace of the container's own", "/linux/netDevices", hint)
-    if not draft.creates("network") or not (draft.options.network or devices):
+    if not devices and not (draft.creates("network") and draft.options.network):
         return
     draft.child.append(ops.ns_handle("net", slot="own-network", actor="child"))
     why = "a socket keeps its namespace: whoever holds it configures the container's network"
@@ -50,9 +52,24 @@ def network(draft: Draft) -> None:
     draft.child.append(ops.checkpoint("network", passed, actor="child"))
     for name, device in devices.items():
         place = f"/linux/netDevices/{name}"
-        draft.child.append(ops.move_netdev(name, device.get("name") or name, origin=place))
-    if draft.options.network:
+        renamed = device.get("name") or name
+        for one in (name, renamed):
+            _check_device_name(draft, one, place)
+        draft.child.append(ops.move_netdev(name, renamed, origin=place))
+    if draft.options.network and draft.creates("network"):
         draft.child.append(ops.connect_network(origin=draft.places["network"]))
+
+
+def _check_device_name(draft: Draft, name: str, place: str) -> None:
+    """What the kernel takes (net/core/dev.c, dev_valid_name): 15 bytes; `%d` at most once, for a free number."""
+    bad = (
+        not name
+        or len(name.encode()) > _NAME_BYTES
+        or name in (".", "..")
+        or any(c in "/:" or c.isspace() for c in name)
+    )
+    if bad or name.count("%") != name.count("%d") or name.count("%") > 1:
+        raise draft.refuse(f"{name!r} is not the name of a network device", place, "at most 15 bytes without / or :")
 
 
 def sysctls(draft: Draft) -> None:

@@ -82,7 +82,7 @@ def ar(members: dict[str, bytes]) -> bytes:
 def tar(files: dict[str, bytes | str]) -> bytes:
     """A tar of files (bytes) and symbolic links (str)."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:xz") as archive:
+    with tarfile.open(fileobj=out, mode="w:xz", preset=0) as archive:
         for name, body in files.items():
             entry = tarfile.TarInfo(f"./{name}")
             entry.mtime = 2_000_000_000
@@ -107,13 +107,25 @@ class Mirror:
     def uri(self) -> str:
         return f"file://{self.root}"
 
-    def add(self, name: str, files: dict[str, bytes | str], **fields: str) -> Path:
-        paragraph = f"Package: {name}\nVersion: 1\nArchitecture: amd64\n"
+    def add(
+        self,
+        name: str,
+        files: dict[str, bytes | str],
+        *,
+        scripts: dict[str, str] | None = None,
+        version: str = "1",
+        **fields: str,
+    ) -> Path:
+        """Put a package into the archive, with its maintainer scripts and further control fields."""
+        paragraph = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\n"
         paragraph += "".join(f"{key.replace('_', '-')}: {value}\n" for key, value in fields.items())
+        programs: dict[str, bytes | str] = {
+            kind: f"#!/bin/sh\nset -e\n{body}\n".encode() for kind, body in (scripts or {}).items()
+        }
         package = ar(
             {
                 "debian-binary": b"2.0\n",
-                "control.tar.xz": tar({"control": paragraph.encode()}),
+                "control.tar.xz": tar({"control": paragraph.encode(), **programs}),
                 "data.tar.xz": tar(files),
             }
         )

@@ -53,3 +53,16 @@ def test_without_a_file_it_is_loaded_into_the_engine(mirror: Mirror, tmp_path: P
     loaded = tmp_path / "loaded.tar"
     loaded.write_bytes(engine.asked("POST /images/load").body)
     assert contents(loaded)[0] == ["busybox:latest"]
+
+
+def test_the_exact_packages_and_their_document_go_to_files(mirror: Mirror, tmp_path: Path) -> None:
+    kept, sbom, first, second = (tmp_path / name for name in ("base.lock", "base.spdx.json", "1.tar", "2.tar"))
+    bootstrap(mirror, tmp_path, "--lock", str(kept), "--sbom", str(sbom), "-o", str(first), "debian:bookworm")
+    assert {one["name"] for one in json.loads(kept.read_bytes())["files"]} >= {"libc6", "tzdata"}
+    assert json.loads(sbom.read_bytes())["spdxVersion"] == "SPDX-2.3"
+    mirror.add("libc6", {"lib/x86_64-linux-gnu/libc.so.6": b"newer"}, version="2", Depends="libgcc-s1")
+    mirror.publish()
+    bootstrap(mirror, tmp_path, "--locked", str(kept), "-o", str(second), "debian:bookworm")
+    assert first.read_bytes() == second.read_bytes()
+    bootstrap(mirror, tmp_path, "-o", str(second), "debian:bookworm")
+    assert first.read_bytes() != second.read_bytes()

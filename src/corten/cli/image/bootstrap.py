@@ -23,7 +23,10 @@ __all__ = ["BOOTSTRAP"]
 
 
 def _run(session: Session, options: Options, words: list[str]) -> int:
-    from corten.images.bootstrap import Recipe, make
+    from pathlib import Path
+
+    from corten.cli.image.scripts import run
+    from corten.images.bootstrap import Recipe, lock, make
 
     recipe = Recipe(
         words[0],
@@ -33,7 +36,12 @@ def _run(session: Session, options: Options, words: list[str]) -> int:
         mirror=options.text("mirror"),
         keyring=options.text("keyring"),
     )
-    result = make(recipe, progress=session.warn)
+    locked = lock.read(Path(options.text("locked"))) if options.text("locked") else None
+    result = make(recipe, progress=session.warn, locked=locked, run=run)
+    if path := options.text("lock"):
+        lock.write(result.lock, Path(path))
+    if path := options.text("sbom"):
+        Path(path).write_bytes(result.sbom)
     _deliver(session, options.text("output"), result.image)
     return 0
 
@@ -67,14 +75,21 @@ BOOTSTRAP = Command(
     most=1,
     about=(
         "Make a base image from a distribution's packages: `busybox`, or `debian:SUITE`.\n"
-        "Signature and hashes are verified; no root and no hub is needed; two runs give the same digest."
+        "Signature and hashes are verified; no hub is needed; two runs give the same digest.\n\n"
+        "The variants static and base need no root: packages are laid out, their scripts do not run.\n"
+        "minbase is what debootstrap makes of it: required packages and apt, installed by their own dpkg in\n"
+        "containers without network; it needs root, or subordinate ids (/etc/subuid).\n\n"
+        "An SPDX document of all packages lies in the image at /var/lib/db/sbom/corten.spdx.json."
     ),
     flags=(
         text("keyring", "", "Keyring that must have signed the archive, in place of the shipped one"),
+        text("lock", "", "Write the exact packages to this file, for --locked", kind="file"),
+        text("locked", "", "Take exactly the packages of this file, whatever is newer", kind="file"),
         text("mirror", "", "Mirror to take the packages from"),
         text("output", "o", "Write the archive to this file instead of loading it"),
         texts("packages", "", "Further packages to put in", kind="strings", read=csv),
+        text("sbom", "", "Write the SPDX document to this file as well", kind="file"),
         text("tag", "t", "Name of the image"),
-        text("variant", "", "How much to put in: static or base", "base"),
+        text("variant", "", "How much to put in: static, base or minbase", "base"),
     ),
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from corten.model.errors import DataLoss
 
-__all__ = ["control", "files"]
+__all__ = ["control", "files", "text"]
 
 MAGIC = b"!<arch>\n"
 LARGEST_MEMBER = 1 << 30
@@ -66,3 +66,12 @@ def control(path: Path) -> str:
             if entry.name.removeprefix("./") == "control" and (file := archive.extractfile(entry)):
                 return file.read().decode()
     raise DataLoss(f"open {path.name}: it has no control file")
+
+
+def text(path: Path, name: str) -> str:
+    """The file `name` of the package as text; empty when it has none."""
+    with files(path) as archive:
+        for entry in archive:
+            if entry.name.removeprefix("./") == name and entry.isreg() and (file := archive.extractfile(entry)):
+                return file.read().decode("utf-8", "replace")
+    return ""

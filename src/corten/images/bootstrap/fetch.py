@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -58,16 +58,27 @@ class Cache:
         self.root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def get(self, url: str, sha256: str, size: int) -> Path:
-        """The file with this hash, downloaded when it is not there yet; raises `DataLoss` when the mirror lies."""
+    def get(self, urls: Sequence[str], sha256: str, size: int) -> Path:
+        """The file with this hash, downloaded from the first of `urls` that has it when it is not there yet.
+
+        Raises `DataLoss` when a mirror lies, `NotFound` when none has it.
+        """
         path = self.root / sha256
         if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return path
-        body = read_url(url, largest=size)
+        url, body = self.fetch(urls, size)
         if len(body) != size or hashlib.sha256(body).hexdigest() != sha256:
             raise DataLoss(f"fetch {url}: it is not the file that the signed index promises (sha256:{sha256})")
         self.keep(path, body)
         return path
+
+    def fetch(self, urls: Sequence[str], size: int) -> tuple[str, bytes]:
+        for url in urls[:-1]:
+            try:
+                return url, read_url(url, largest=size)
+            except NotFound:
+                continue
+        return urls[-1], read_url(urls[-1], largest=size)
 
     def keep(self, path: Path, body: bytes) -> None:
         fd, aside = tempfile.mkstemp(dir=self.root)
@@ -75,12 +86,12 @@ class Cache:
             file.write(body)
         os.rename(aside, path)
 
-    def get_all(self, wanted: Iterable[tuple[str, str, int]], progress: Callable[[str], None]) -> list[Path]:
-        """`get` for each (url, sha256, size), four at a time, in the order of `wanted`."""
+    def get_all(self, wanted: Iterable[tuple[Sequence[str], str, int]], progress: Callable[[str], None]) -> list[Path]:
+        """`get` for each (urls, sha256, size), four at a time, in the order of `wanted`."""
 
-        def one(entry: tuple[str, str, int]) -> Path:
+        def one(entry: tuple[Sequence[str], str, int]) -> Path:
             path = self.get(*entry)
-            progress(entry[0].rpartition("/")[2])
+            progress(entry[0][0].rpartition("/")[2])
             return path
 
         with ThreadPoolExecutor(PARALLEL, "bootstrap-fetch") as pool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Package", "compare_versions", "newest", "parse_packages"]
+__all__ = ["Package", "compare_versions", "newest", "parse_packages", "relations"]
 
 KEPT = (
     {"Package", "Version", "Architecture", "Depends", "Pre-Depends", "Provides"}
@@ -12,7 +12,10 @@ KEPT = (
 
 
 class Package(NamedTuple):
-    """One binary package; `depends` holds alternatives per dependency, names only, in the order written."""
+    """One binary package; `depends` holds alternatives per dependency, names only, in the order written.
+
+    The first `predepends` of them are Pre-Depends: they must work before this package is unpacked.
+    """
 
     name: str
     version: str
@@ -24,6 +27,7 @@ class Package(NamedTuple):
     url: str
     size: int
     sha256: str
+    predepends: int = 0
 
 
 def parse_packages(text: str, uri: str) -> Iterator[Package]:
@@ -39,19 +43,25 @@ def parse_packages(text: str, uri: str) -> Iterator[Package]:
 
 
 def package(fields: dict[str, str], uri: str) -> Package:
-    wanted = [fields.get("Pre-Depends", ""), fields.get("Depends", "")]
+    before, after = relations(fields.get("Pre-Depends", "")), relations(fields.get("Depends", ""))
     return Package(
         name=fields["Package"],
         version=fields.get("Version", "0"),
         architecture=fields.get("Architecture", ""),
-        depends=tuple(alternatives(one) for part in wanted for one in part.split(",") if one.strip()),
+        depends=before + after,
         provides=tuple(bare_name(one) for one in fields.get("Provides", "").split(",") if one.strip()),
         essential=fields.get("Essential") == "yes",
         priority=fields.get("Priority", "optional"),
         url=f"{uri}/{fields['Filename']}",
         size=int(fields.get("Size", "0")),
         sha256=fields["SHA256"],
+        predepends=len(before),
     )
+
+
+def relations(text: str) -> tuple[tuple[str, ...], ...]:
+    """The dependencies of a Depends field, each as the names that meet it."""
+    return tuple(alternatives(one) for one in text.split(",") if one.strip())
 
 
 def alternatives(text: str) -> tuple[str, ...]:

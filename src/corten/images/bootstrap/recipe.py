@@ -1,75 +1,69 @@
 """One bootstrap from wish to image: the stations of this package in order."""
 
 import os
-import platform
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from corten.images.bootstrap import deb, variants
+from corten import __version__
+from corten.images.bootstrap import deb, spdx, variants
 from corten.images.bootstrap.archive import Image, image
 from corten.images.bootstrap.fetch import Cache
-from corten.images.bootstrap.index import Package, newest, parse_packages
-from corten.images.bootstrap.openpgp import Key, require_keys
-from corten.images.bootstrap.release import Release, fetch_index, fetch_release
+from corten.images.bootstrap.index import Package
+from corten.images.bootstrap.lock import FORM, Lock, LockedFile
+from corten.images.bootstrap.minbase import Run, install
 from corten.images.bootstrap.rootfs import Rootfs
-from corten.images.bootstrap.solve import closure
-from corten.images.bootstrap.sources import Suite, suites
-from corten.model.errors import InvalidArgument, NotFound
+from corten.images.bootstrap.selection import Recipe, Selection, fetch, from_lock, from_release
+from corten.model.errors import FailedPrecondition, InvalidArgument
 
 __all__ = ["Recipe", "Result", "make"]
 
-KEYRING = Path(__file__).with_name("debian-archive-keyring.gpg")
-BUSYBOX_SUITE = "bookworm"
-ARCHITECTURES = {"x86_64": ("amd64", "amd64"), "aarch64": ("arm64", "arm64")}
-
-
-class Recipe(NamedTuple):
-    """What is wished: `name` is ``busybox`` or ``debian:CODENAME``; empty fields take the host's own."""
-
-    name: str
-    variant: str = "base"
-    packages: tuple[str, ...] = ()
-    tag: str = ""
-    mirror: str = ""
-    keyring: str = ""
-
 
 class Result(NamedTuple):
-    """The image, with the packages it holds and the keys that vouch for them."""
+    """The image, its packages, the keys that vouch for them, its SPDX document, and how to make it again."""
 
     image: Image
     packages: tuple[Package, ...]
     signers: tuple[str, ...]
+    sbom: bytes
+    lock: Lock
 
 
-def make(recipe: Recipe, *, cache: Path | None = None, progress: Callable[[str], None] = lambda _: None) -> Result:
-    """Fetch, verify and lay out the image of `recipe`; needs no root and writes only below `cache`.
+def make(
+    recipe: Recipe,
+    *,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    locked: Lock | None = None,
+    run: Run | None = None,
+) -> Result:
+    """Fetch, verify and lay out the image of `recipe`; writes only below `cache` and the temporary directory.
 
-    Raises `NotFound` for an unknown package, `DataLoss` for anything whose signature or hash is wrong,
-    `FailedPrecondition` when no mirror is known, `Unavailable` when it does not answer.
+    With `locked`, exactly its packages. `run` makes the containers in which the packages of minbase are set up; the
+    other variants need none, and no root. Raises `NotFound` for an unknown package, or one that is gone, `DataLoss`
+    for anything whose signature or hash is wrong, `FailedPrecondition` when no mirror is known or a locked image came
+    out otherwise, `Unavailable` when a mirror does not answer.
     """
-    distribution, _, codename = recipe.name.partition(":")
-    if distribution not in ("busybox", "debian") or (distribution == "debian" and not codename):
+    if recipe.distribution not in ("busybox", "debian") or (recipe.name == "debian" or recipe.name.endswith(":")):
         raise InvalidArgument(f"bootstrap {recipe.name}: unknown base", hint="one of: busybox, debian:CODENAME")
     store = Cache(cache or default_cache())
-    releases = read_releases(recipe, codename or BUSYBOX_SUITE, progress)
-    architecture = host_architecture()
-    known = read_packages(releases, architecture, store, progress)
-    chosen = choose(recipe, distribution, known)
-    paths = store.get_all([(one.url, one.sha256, one.size) for one in chosen], progress)
-    root = lay_out(distribution, releases, chosen, paths)
-    tag = recipe.tag or (recipe.name if codename else f"{distribution}:latest")
+    selection = from_lock(recipe, locked) if locked else from_release(recipe, store, progress)
+    paths = fetch(selection, store, recipe.mirror if locked else "", progress)
+    root = lay_out(recipe, selection, paths, run, progress)
+    sbom = describe(recipe, selection, paths, root)
+    root.add_file(spdx.PATH, sbom)
+    tag = recipe.tag or (recipe.name if ":" in recipe.name else f"{recipe.name}:latest")
     made = image(
         root.tar(),
         tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest",
-        architecture=architecture,
+        architecture=selection.architecture,
         date=root.date,
         created_by=f"corten image bootstrap {recipe.name}",
         settings=settings(root),
     )
-    return Result(made, tuple(chosen), tuple(sorted({one.signer for one in releases})))
+    if locked:
+        check_same(made, locked, progress)
+    return Result(made, selection.packages, selection.signers, sbom, lock_of(recipe, selection, made))
 
 
 def default_cache() -> Path:
@@ -77,66 +71,93 @@ def default_cache() -> Path:
     return Path(home) / "corten" / "packages"
 
 
-def host_architecture() -> str:
-    machine = platform.machine()
-    if machine not in ARCHITECTURES:
-        raise InvalidArgument(f"bootstrap: no packages are known for the machine {machine}")
-    return ARCHITECTURES[machine][0]
-
-
-def read_releases(recipe: Recipe, codename: str, progress: Callable[[str], None]) -> list[Release]:
-    releases = []
-    for suite in suites(codename, recipe.mirror or os.environ.get("CORTEN_DEBIAN_MIRROR", "")):
-        progress(f"{suite.suite} InRelease")
-        releases.append(fetch_release(suite, keys_for(recipe, suite), now=int(time.time())))
-    return releases
-
-
-def keys_for(recipe: Recipe, suite: Suite) -> dict[str, Key]:
-    path = Path(recipe.keyring or suite.keyring or KEYRING)
-    try:
-        return require_keys(path.read_bytes(), str(path))
-    except OSError as error:
-        raise NotFound(f"read the keyring {path}: {error.strerror}", hint="give one with --keyring FILE") from None
-
-
-def read_packages(
-    releases: list[Release], architecture: str, cache: Cache, progress: Callable[[str], None]
-) -> dict[str, Package]:
-    def every() -> Iterator[Package]:
-        for release in releases:
-            for component in release.suite.components:
-                progress(f"{release.suite.suite} {component} packages")
-                yield from parse_packages(fetch_index(release, component, architecture, cache), release.suite.uri)
-
-    return newest(every())
-
-
-def choose(recipe: Recipe, distribution: str, known: dict[str, Package]) -> list[Package]:
-    names = ["busybox-static", *recipe.packages]
-    if distribution == "debian":
-        names = variants.wanted(recipe.variant, recipe.packages, frozenset(known))
-    leaves = frozenset(variants.ACCOUNTS) - set(recipe.packages)
-    return closure(names, known, without=variants.SCRIPT_ONLY, leaves=leaves)
-
-
-def lay_out(distribution: str, releases: list[Release], chosen: list[Package], paths: list[Path]) -> Rootfs:
-    """Merge the packages' files; each package's control paragraph goes where scanners look for it."""
-    root = Rootfs(releases[0].date, merged_usr=distribution != "busybox")
-    for path in paths:
-        with deb.files(path) as archive:
+def lay_out(
+    recipe: Recipe, selection: Selection, paths: dict[str, Path], run: Run | None, progress: Callable[[str], None]
+) -> Rootfs:
+    """The image's files. What dpkg has not installed says so where scanners look for it: in status.d."""
+    if recipe.distribution == "debian" and recipe.variant == "minbase":
+        if run is None:
+            raise FailedPrecondition(
+                "bootstrap minbase: its packages are set up in containers, and none can be made here"
+            )
+        return install(selection, paths, run, progress)
+    root = Rootfs(selection.date, merged_usr=recipe.distribution != "busybox")
+    for one in selection.packages:
+        with deb.files(paths[one.name]) as archive:
             root.add_archive(archive, variants.keep)
-    if distribution == "busybox":
+    if recipe.distribution == "busybox":
         variants.finish_busybox(root)
     else:
         variants.finish(root)
-    for one, path in zip(chosen, paths, strict=True):
-        root.add_file(f"var/lib/dpkg/status.d/{one.name}", deb.control(path).encode())
+    for one in selection.packages:
+        root.add_file(f"var/lib/dpkg/status.d/{one.name}", deb.control(paths[one.name]).encode())
     return root
+
+
+def describe(recipe: Recipe, selection: Selection, paths: dict[str, Path], root: Rootfs) -> bytes:
+    """The SPDX document. A busybox image has dropped its copyright file, so that is read from the package."""
+    names = [one.name for one in selection.packages]
+    controls = {name: deb.control(paths[name]) for name in names}
+    copyrights = {name: copyright_of(root, name) for name in names}
+    missing = (name for name, text in copyrights.items() if not text)
+    copyrights |= {name: deb.text(paths[name], f"usr/share/doc/{name}/copyright") for name in missing}
+    contents = spdx.Contents(recipe.name, selection.codename, selection.date, selection.packages, controls, copyrights)
+    return spdx.document(contents)
+
+
+def copyright_of(root: Rootfs, name: str) -> str:
+    """A package's copyright file; one of several of a source may share the directory of another."""
+    shared = root.entries.get(f"usr/share/doc/{name}")
+    owner = shared.linkname.strip("/").rpartition("/")[2] if shared and shared.issym() else name
+    return root.read(f"usr/share/doc/{owner}/copyright").decode("utf-8", "replace")
 
 
 def settings(root: Rootfs) -> dict[str, Any]:
     """The image's `config`: a command only where the tree has a program that a user would expect to get."""
-    programs = {"usr/bin/bash": "bash", "usr/bin/python3": "python3", "usr/bin/dash": "sh", "bin/busybox": "sh"}
+    programs = {
+        "usr/bin/bash": "bash",
+        "bin/bash": "bash",
+        "usr/bin/python3": "python3",
+        "usr/bin/dash": "sh",
+        "bin/busybox": "sh",
+    }
     command = next((name for path, name in programs.items() if path in root.entries), "")
     return {"Env": [variants.PATH], **({"Cmd": [command]} if command else {})}
+
+
+def lock_of(recipe: Recipe, selection: Selection, made: Image) -> Lock:
+    files = []
+    for number, stage in enumerate(selection.stages):
+        for one in stage:
+            uri = selection.mirror_of(one)
+            path = one.url.removeprefix(uri + "/")
+            files.append(
+                LockedFile(one.name, one.version, one.architecture, uri, path, one.size, one.sha256, stage=number)
+            )
+    return Lock(
+        form=FORM,
+        corten=__version__,
+        name=recipe.name,
+        variant=recipe.variant,
+        packages=sorted(recipe.packages),
+        architecture=selection.architecture,
+        codename=selection.codename,
+        date=selection.date,
+        signers=list(selection.signers),
+        sources=list(selection.sources),
+        image=made.id,
+        files=files,
+    )
+
+
+def check_same(made: Image, locked: Lock, progress: Callable[[str], None]) -> None:
+    """The same packages must give the same image; another version of Corten may lay them out otherwise."""
+    if made.id == locked.image:
+        return
+    if locked.corten != __version__:
+        progress(f"warning: the packages are the locked ones, but Corten {locked.corten} made {locked.image} of them")
+        return
+    raise FailedPrecondition(
+        f"bootstrap {locked.name}: the locked packages gave {made.id}, the lock says {locked.image}",
+        hint="the lock was changed by hand, or a script of a package gives another result each time",
+    )

@@ -72,8 +72,5 @@ def fetch_index(release: Release, component: str, architecture: str, cache: Cach
     sha256, size = release.indexes[path]
     by_hash = f"{path.rpartition('/')[0]}/by-hash/SHA256/{sha256}"
     base = f"{release.suite.uri}/dists/{release.suite.suite}"
-    try:
-        file = cache.get(f"{base}/{by_hash}", sha256, size)
-    except NotFound:
-        file = cache.get(f"{base}/{path}", sha256, size)
+    file = cache.get((f"{base}/{by_hash}", f"{base}/{path}"), sha256, size)
     return lzma.decompress(file.read_bytes()).decode()

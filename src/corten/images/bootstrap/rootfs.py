@@ -14,6 +14,7 @@ from corten.model.errors import DataLoss
 
 __all__ = ["Rootfs"]
 
+XATTR = "SCHILY.xattr."
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
@@ -50,7 +51,7 @@ class Rootfs:
         entry.name, entry.size = path, len(body)
         entry.mtime = int(min(entry.mtime, self.date))
         entry.uname = entry.gname = ""
-        entry.pax_headers = {}
+        entry.pax_headers = {key: value for key, value in entry.pax_headers.items() if key.startswith(XATTR)}
         self.entries[path] = entry
         self.bodies[path] = body
 
@@ -58,6 +59,11 @@ class Rootfs:
         entry = tarfile.TarInfo(path)
         entry.mode, entry.mtime, entry.gid = mode, self.date, gid
         self.put(path, entry, body)
+
+    def drop(self, path: str) -> None:
+        """Forget what lies at `path`, if anything does."""
+        self.entries.pop(path, None)
+        self.bodies.pop(path, None)
 
     def add_directory(self, path: str, mode: int = 0o755) -> None:
         entry = tarfile.TarInfo(path)

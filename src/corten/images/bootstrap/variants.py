@@ -3,15 +3,17 @@
     busybox   the static busybox and its applets as hard links: a shell in about 2 MB
     static    for static programs: accounts, CA certificates, time zones; no shell, no libc
     base      for dynamic programs: `static` with libc, libgcc and OpenSSL, and whatever `--packages` asks for
+    minbase   a small Debian to install into: every required package and apt, set up by dpkg (see `minbase`)
 
-A package's maintainer scripts do not run. The few of their effects that programs rely on (the certificate bundle, the
-account files, `awk`) are made here, from the packages' own data.
+But for minbase, a package's maintainer scripts do not run. The few of their effects that programs rely on (the
+certificate bundle, the account files, `awk`) are made here, from the packages' own data.
 """
 
+from corten.images.bootstrap.index import Package
 from corten.images.bootstrap.rootfs import Rootfs
 from corten.model.errors import DataLoss, InvalidArgument
 
-__all__ = ["ACCOUNTS", "VARIANTS", "finish", "finish_busybox", "keep", "wanted"]
+__all__ = ["ACCOUNTS", "VARIANTS", "finish", "finish_busybox", "keep", "minbase", "wanted"]
 
 ACCOUNTS = ["base-files", "base-passwd", "netbase", "tzdata", "ca-certificates"]
 VARIANTS = {"static": ACCOUNTS, "base": [*ACCOUNTS, "libc6", "libgcc-s1", "libssl3"]}
@@ -25,8 +27,20 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def wanted(variant: str, extra: tuple[str, ...], known: frozenset[str]) -> list[str]:
     """The packages that a variant begins with, under the names that this release knows them by."""
     if variant not in VARIANTS:
-        raise InvalidArgument(f"bootstrap: unknown variant {variant!r}", hint=f"one of: {', '.join(VARIANTS)}")
+        raise InvalidArgument(
+            f"bootstrap: unknown variant {variant!r}", hint=f"one of: {', '.join((*VARIANTS, 'minbase'))}"
+        )
     return [RENAMED[name] if name not in known and name in RENAMED else name for name in (*VARIANTS[variant], *extra)]
+
+
+def minbase(known: dict[str, Package]) -> list[str]:
+    """The packages of debootstrap's minbase: those of priority required, those marked essential, and apt.
+
+    Of `usrmerge | usr-is-merged` the second is taken where something asks for one: the tree is merged from the start.
+    """
+    names = {one.name for one in known.values() if one.priority == "required" or one.essential} | {"apt"}
+    merged = any("usr-is-merged" in options for name in names & known.keys() for options in known[name].depends)
+    return sorted(names | ({"usr-is-merged"} if merged else set()))
 
 
 def keep(path: str) -> bool:

@@ -5,12 +5,14 @@ receive the context → parse → lower (bases are resolved here) → solve → 
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from corten.build import context as contexts
+from corten.build import graph
 from corten.build.cache import Cache, Entry
 from corten.build.dockerfile import DockerfileError, parse
 from corten.build.dockerfile.error import excerpt
@@ -19,7 +21,8 @@ from corten.build.export import export
 from corten.build.lower import Base, Lowered, Options, lower
 from corten.build.mounts import CacheMounts
 from corten.build.progress import Classic
-from corten.build.solve import Given, Solver
+from corten.build.shelf import Shelf
+from corten.build.solve import Given, Solved, Solver
 from corten.build.tools import Tools
 from corten.images import Image
 from corten.images.stores import KeyedLock
@@ -41,7 +44,10 @@ EPOCH = "SOURCE_DATE_EPOCH"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be built, and how. `limits` holds what RUN's processes get of Docker's HostConfig."""
+    """What is to be built, and how.
+
+    `limits` holds what RUN's processes get of Docker's HostConfig; `cache_dir` is a directory where the engine runs.
+    """
 
     names: tuple[str, ...] = ()
     dockerfile: str = "Dockerfile"
@@ -56,6 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     no_cache: bool = False
     cache_from: tuple[str, ...] = ()
     pull: bool = False
+    cache_dir: str = ""
 
 
 class Pruned(NamedTuple):
@@ -146,6 +153,10 @@ class Builder:
         return Pruned(keys, freed)
 
 
+def keys_of(lowered: Lowered) -> list[str]:
+    return [line.key for line in lowered.script if line.key]
+
+
 class Building:
     """One build."""
 
@@ -168,27 +179,21 @@ class Building:
         self.cancel = cancel
         self.pull = pull
         self.bases: dict[str, Image] = {}
+        self.shelf: Shelf | None = None
         asked = request.platform
         self.platform = Platform.parse(asked).normal() if asked else self.tools.images.platform
 
     def run(self, text: str) -> Image:
-        with leases.hold(self.tools.database, "build") as lease:
+        with leases.hold(self.tools.database, "build") as lease, ExitStack() as stack:
             self.lease = lease
+            place = self.request.cache_dir
+            self.shelf = stack.enter_context(Shelf.opened(place, self.warn)) if place else None
             lowered = lower(parse(text), self.options(), self.resolve)
             for warning in lowered.warnings:
                 self.send({"stream": f"{warning}\n"})
+            solver, solved = self.solve(lowered)
             epoch = self.epoch()
-            given = Given({"context": self.context}, self.request.secrets, self.request.limits, epoch)
-            builder = self.builder
-            lines = [line.key for line in lowered.script if line.key]
-            known = frozenset() if self.no_cache else builder.cache.known(lines)
-            told = Classic(lowered.script, self.send, known)
-            solver = Solver(
-                self.tools, builder.cache, builder.mounts, builder.locks, given, lease, told, self.cancel
-            )  # fmt: skip
-            solved = solver.solve(lowered.vertex)
-            builder.cache.remember(lines)
-            return export(
+            image = export(
                 self.tools,
                 lowered,
                 solved,
@@ -198,6 +203,40 @@ class Building:
                 epoch=epoch,
                 lease=lease,
             )
+            self.keep(solver, lowered)
+            return image
+
+    def warn(self, text: str) -> None:
+        self.send({"stream": f"[Warning] {text}\n"})
+
+    def solve(self, lowered: Lowered) -> tuple[Solver, dict[str, Solved]]:
+        builder, request = self.builder, self.request
+        given = Given({"context": self.context}, request.secrets, request.limits, self.epoch(), self.shelf)
+        lines = keys_of(lowered)
+        known = frozenset[str]()
+        if not self.no_cache:
+            shelved = self.shelf.index.lines if self.shelf else ()
+            known = builder.cache.known(lines) | frozenset(lines).intersection(shelved)
+        told = Classic(lowered.script, self.send, known)
+        solver = Solver(
+            self.tools, builder.cache, builder.mounts, builder.locks, given, self.lease, told, self.cancel
+        )  # fmt: skip
+        solved = solver.solve(lowered.vertex)
+        builder.cache.remember(lines)
+        return solver, solved
+
+    def keep(self, solver: Solver, lowered: Lowered) -> None:
+        """Put what this build used into its cache directory; that it cannot does not fail the build."""
+        if self.shelf is None:
+            return
+        caches = self.builder.mounts
+        runs = [one.vertex.op for one in solver.done.values() if isinstance(one.vertex.op, graph.Exec)]
+        places = [caches.path(mount.id) for run in runs for mount in run.mounts if mount.type == "cache"]
+        mounts = {path.name: str(path) for path in places if path.is_dir()}
+        try:
+            self.shelf.write(solver.records(), keys_of(lowered), mounts, self.tools.content)
+        except (CortenError, OSError) as error:
+            self.warn(f"the cache directory could not be written: {getattr(error, 'message', error)}")
 
     @property
     def no_cache(self) -> bool:

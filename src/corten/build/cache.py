@@ -78,6 +78,13 @@ class Cache:
                 row = (key, document, description, size, tx.now(), tx.now())
                 tx.execute("INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, 0)", row)
 
+    def twins(self, key: str) -> list[str]:
+        """The other keys of the result that `key` has."""
+        query = "SELECT twin.key FROM build_cache AS one JOIN build_cache AS twin USING (result)"
+        with self._database.read() as rows:
+            found = rows.execute(f"{query} WHERE one.key = ? AND twin.key != ?", (key, key)).fetchall()
+        return [row["key"] for row in found]
+
     def known(self, lines: Iterable[str]) -> frozenset[str]:
         """Those of the keys of lines (`lower.Line`) that were built before."""
         with self._database.read() as rows:

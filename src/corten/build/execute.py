@@ -49,22 +49,17 @@ class RunFailed(CortenError):
 
 
 class Surroundings(NamedTuple):
-    """What a RUN gets beside its own operation: limits, names, secrets, caches."""
+    """What a RUN gets beside its own operation: limits, and where its mounts come from."""
 
     limits: HostConfig
-    secrets: mounts.Secrets
-    caches: mounts.CacheMounts
-    trees: mounts.Trees
+    sources: mounts.Sources
 
 
 def execute(tools: Tools, op: Exec, snapshot: str, around: Surroundings, told: Told, cancel: Cancel) -> None:
     """Run `op` on the active snapshot; its output goes to `told` (1 stdout, 2 stderr). RunFailed for a code but 0."""
     identity = PREFIX + secrets.token_hex(16)
     with ExitStack() as undo:
-        ready = [
-            mounts.mounted(one, around.trees, around.caches, around.secrets, tools.scratch, tools.run, undo, cancel)
-            for one in op.mounts
-        ]
+        ready = [mounts.mounted(one, around.sources, undo) for one in op.mounts]
         network = undo.enter_context(reserved(tools, op, identity, around.limits))
         files = undo.enter_context(resolver_files(tools, network))
         between = undo.enter_context(layer_between(tools, snapshot))

@@ -18,17 +18,20 @@ from corten.build import tree
 from corten.build.copy import copy
 from corten.build.graph import Copy, Mount
 from corten.build.selection import Chosen
+from corten.build.shelf import Shelf
+from corten.images.stores import KeyedLock
 from corten.kernel import detached, rooted
 from corten.kernel import tree as trees
 from corten.model.cancel import Cancel
 from corten.model.errors import InvalidArgument, NotFound
 from corten.spec import Option, options
 
-__all__ = ["CacheMounts", "Mounted", "Secrets", "mounted"]
+__all__ = ["CacheMounts", "Mounted", "Secrets", "Sources", "mounted"]
 
 Secrets = Mapping[str, bytes]
 TMPFS = ("nosuid", "nodev", "noexec", "mode=1777")
 SECRET_MODE = 0o400
+UNFINISHED = ".new-"
 
 
 class Mounted(NamedTuple):
@@ -44,27 +47,60 @@ class Mounted(NamedTuple):
 Trees = Callable[[int], list[str]]
 
 
+class Sources(NamedTuple):
+    """Where mounts come from: inputs, caches and what a cache directory kept of them, secrets; and scratch places."""
+
+    trees: Trees
+    caches: "CacheMounts"
+    shelf: Shelf | None
+    secrets: Secrets
+    scratch: Path
+    run: Path
+    cancel: Cancel
+
+
 class CacheMounts:
-    """Directories that outlive builds, one for each id (`private` ones may have several); kept below `root`."""
+    """Directories that outlive builds, one for each id (`private` ones may have several); kept below `root`.
+
+    Making one removes what a killed engine did not finish.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.making = KeyedLock()
+        for name in os.listdir(root) if root.exists() else []:
+            if name.startswith(UNFINISHED):
+                trees.remove(root / name)
         self._condition = threading.Condition()
         self._users: dict[str, int] = {}
 
     @contextmanager
     def hold(self, mount: Mount, cancel: Cancel) -> Iterator[Path]:
-        """The directory for one RUN: shared by all, alone (`locked` waits, `private` takes another)."""
-        name = hashlib.sha256(mount.id.encode()).hexdigest()[:32]
-        taken = self._take(name, mount.sharing, cancel)
+        """The place for one RUN: shared by all, alone (`locked` waits, `private` takes another)."""
+        taken = self._take(self.path(mount.id).name, mount.sharing, cancel)
         try:
-            path = self.root / taken
-            path.mkdir(mode=0o755, exist_ok=True, parents=True)
-            yield path
+            yield self.root / taken
         finally:
             with self._condition:
                 self._users[taken] -= 1
                 self._condition.notify_all()
+
+    def path(self, id: str) -> Path:
+        """Where the cache called `id` is, or would be."""
+        return self.root / hashlib.sha256(id.encode()).hexdigest()[:32]
+
+    @contextmanager
+    def made(self, path: Path) -> Iterator[int | None]:
+        """A handle of the new directory that will stand at `path`, to be filled; None when it is there already."""
+        with self.making.hold(path.name):
+            if path.is_dir():
+                yield None
+                return
+            part = self.root / f"{UNFINISHED}{secrets.token_hex(8)}"
+            part.mkdir(mode=0o755, parents=True)
+            with tree.directory(part) as fd:
+                yield fd
+            part.rename(path)
 
     def _take(self, name: str, sharing: str, cancel: Cancel) -> str:
         with self._condition:
@@ -93,25 +129,22 @@ class CacheMounts:
         freed = 0
         with self._condition:
             for name in os.listdir(self.root) if self.root.exists() else []:
-                if not self._users.get(name):
+                if not self._users.get(name) and not name.startswith(UNFINISHED):
                     freed += trees.remove(self.root / name)
         return freed
 
 
-def mounted(
-    mount: Mount, trees_: Trees, caches: CacheMounts, given: Secrets, scratch: Path, run: Path, undo: ExitStack,
-    cancel: Cancel,
-) -> Mounted:  # fmt: skip
+def mounted(mount: Mount, sources: Sources, undo: ExitStack) -> Mounted:
     """Make one mount ready; what it needs is let go when `undo` unwinds."""
     match mount.type:
         case "tmpfs":
             size = (f"size={mount.size}",) if mount.size else ()
             return Mounted(mount.target, options.mount(mount.target, "tmpfs", "tmpfs", (*TMPFS, *size)))
         case "secret":
-            return secret(mount, given, run, undo)
+            return secret(mount, sources, undo)
         case "cache":
-            return cache(mount, trees_, caches, scratch, undo, cancel)
-    return bind(mount, trees_(mount.input), scratch, undo)
+            return cache(mount, sources, undo)
+    return bind(mount, sources.trees(mount.input), sources.scratch, undo)
 
 
 def bind(mount: Mount, layers: list[str], scratch: Path, undo: ExitStack) -> Mounted:
@@ -160,27 +193,32 @@ def is_directory(fd: int) -> bool:
     return (os.fstat(fd).st_mode & 0o170000) == 0o040000
 
 
-def cache(mount: Mount, trees_: Trees, caches: CacheMounts, scratch: Path, undo: ExitStack, cancel: Cancel) -> Mounted:
-    path = undo.enter_context(caches.hold(mount, cancel))
+def cache(mount: Mount, sources: Sources, undo: ExitStack) -> Mounted:
+    path = undo.enter_context(sources.caches.hold(mount, sources.cancel))
+    with sources.caches.made(path) as new:
+        if new is not None:
+            begin(mount, path.name, new, sources)
     fd = undo.enter_context(tree.directory(path))
-    if not os.listdir(fd):
-        fill(mount, opened(trees_(mount.input), scratch, undo) if mount.input >= 0 else -1, fd, cancel)
     access = ("ro",) if mount.readonly else ()
     return Mounted(mount.target, options.bind(handle(fd), mount.target, ("rbind", "rprivate", *access)))
 
 
-def fill(mount: Mount, root: int, fd: int, cancel: Cancel) -> None:
-    """What a new cache begins with: the files behind `root` (-1: none), and the owner and mode asked for."""
-    if root >= 0:
-        chosen = [Chosen((mount.source or "/").strip("/"))]
-        copy(Copy((mount.source,), "/"), root, fd, chosen, keep_owner=True, cancel=cancel)
+def begin(mount: Mount, name: str, fd: int, sources: Sources) -> None:
+    """What a new cache begins with: what a cache directory kept, the files of `from`, the owner and mode asked for."""
+    if mount.input >= 0:
+        with ExitStack() as undo:
+            root = opened(sources.trees(mount.input), sources.scratch, undo)
+            chosen = [Chosen((mount.source or "/").strip("/"))]
+            copy(Copy((mount.source,), "/"), root, fd, chosen, keep_owner=True, cancel=sources.cancel)
+    if sources.shelf is not None:
+        sources.shelf.fill(name, fd, sources.cancel)
     os.fchown(fd, mount.uid, mount.gid)
     os.fchmod(fd, mount.mode or 0o755)
 
 
-def secret(mount: Mount, given: Secrets, run: Path, undo: ExitStack) -> Mounted:
+def secret(mount: Mount, sources: Sources, undo: ExitStack) -> Mounted:
     """A secret's file in memory, only for as long as the RUN lasts; never in the cache key, never in a layer."""
-    content = given.get(mount.id)
+    content = sources.secrets.get(mount.id)
     if content is None:
         if mount.required:
             raise InvalidArgument(f"secret {mount.id}: not found", hint=f"pass it: --secret id={mount.id},src=FILE")
@@ -188,7 +226,7 @@ def secret(mount: Mount, given: Secrets, run: Path, undo: ExitStack) -> Mounted:
     variable = f"{mount.env}={content.decode(errors='surrogateescape')}" if mount.env else ""
     if not mount.target:
         return Mounted("", None, env=variable)
-    path = run / f"secret-{secrets.token_hex(8)}"
+    path = sources.run / f"secret-{secrets.token_hex(8)}"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     undo.callback(path.unlink)
     undo.callback(os.close, fd)

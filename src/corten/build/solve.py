@@ -25,11 +25,13 @@ from corten.build.dockerfile.error import DockerfileError
 from corten.build.fetch import fetch
 from corten.build.graph import Vertex, walk
 from corten.build.layer import Layers
-from corten.build.mounts import CacheMounts, Secrets
+from corten.build.mounts import CacheMounts, Secrets, Sources
 from corten.build.progress import Told
+from corten.build.shelf import Record, Shelf
 from corten.build.tools import Tools
 from corten.images.stores import KeyedLock
 from corten.kernel import tree as trees
+from corten.metadata import Node
 from corten.metadata.leases import Lease
 from corten.model.cancel import Cancel
 from corten.model.container import HostConfig
@@ -44,13 +46,15 @@ PARALLEL = max(2, min(8, os.cpu_count() or 2))
 class Given(NamedTuple):
     """What a build gives to its vertices beside their operations: contexts by name, secrets, limits for RUN.
 
-    `epoch` (SOURCE_DATE_EPOCH, in seconds) is the latest time that a file of a new layer may have.
+    `epoch` (SOURCE_DATE_EPOCH, in seconds) is the latest time that a file of a new layer may have; `shelf` is a cache
+    beside the engine's own.
     """
 
     contexts: dict[str, Path]
     secrets: Secrets
     limits: HostConfig
     epoch: int | None = None
+    shelf: Shelf | None = None
 
 
 class Solved(NamedTuple):
@@ -186,13 +190,38 @@ class Solver:
         """A cached result, when all of it is still there."""
         if vertex.no_cache or not keys:
             return None
-        result = self.cache.find(keys, self.lease)
+        result = self.cache.find(keys, self.lease) or self.shelved(vertex, keys)
         if result is None:
             return None
         whole = all(layer.digest in self.tools.content for layer in result.layers)
         snapshot = self.tools.snapshots.find(result.chain) if result.chain else None
         is_there = not result.chain or (snapshot is not None and snapshot.kind is Kind.COMMITTED)
         return result if whole and is_there else None
+
+    def shelved(self, vertex: Vertex, keys: list[str]) -> Result | None:
+        """A result out of the build's cache directory, verified, and from now on in our own cache."""
+        shelf = self.given.shelf
+        record = shelf.find(keys) if shelf else None
+        if shelf is None or record is None:
+            return None
+        try:
+            for layer in record.layers:
+                self.lease.keep(Node("blob", str(layer.digest)))
+                shelf.bring(layer, self.tools.content)
+            result = self.layers.stack(Result(ground(vertex)), Result("", record.layers))
+        except Cancelled:
+            raise
+        except CortenError as error:
+            shelf.warn(f"a step in the cache directory is passed over: {error.message}")
+            shelf.forget(record)
+            return None
+        self.cache.put(record.keys, result, vertex.name, sum(layer.size for layer in record.layers[-1:]))
+        return result
+
+    def records(self) -> list[Record]:
+        """What there is to be kept of the steps that were solved."""
+        steps = [one for one in self.done.values() if isinstance(one.vertex.op, graph.Exec | graph.Copy | graph.Mkdir)]
+        return [Record((one.key, *self.cache.twins(one.key)), one.result.layers) for one in steps]
 
     def definition_key(self, vertex: Vertex, inputs: list[Solved]) -> str:
         """The key that nothing need be read for; "" when an input is known by its content alone."""
@@ -277,9 +306,20 @@ class Solver:
             changes = self.tools.snapshots.changes(one.result.chain)
             return [str(path) for path in (changes.path, *changes.lowers)]
 
-        around = execute.Surroundings(self.given.limits, self.given.secrets, self.caches, layers_of)
+        tools, given = self.tools, self.given
+        sources = Sources(
+            layers_of, self.caches, given.shelf, given.secrets, tools.scratch, tools.run, self.cancel
+        )  # fmt: skip
+        around = execute.Surroundings(given.limits, sources)
         told: Callable[[int, bytes], None] = lambda stream, data: self.told.output(vertex, stream, data)  # noqa: E731
-        execute.execute(self.tools, vertex.op, key, around, told, self.cancel)
+        execute.execute(tools, vertex.op, key, around, told, self.cancel)
+
+
+def ground(vertex: Vertex) -> str:
+    """The chain ID that a vertex's layers stand on: its base image's, or "" for nothing."""
+    while vertex.inputs:
+        vertex = vertex.inputs[0]
+    return vertex.op.chain if isinstance(vertex.op, graph.Image) else ""
 
 
 def placed(error: CortenError, vertex: Vertex) -> CortenError:

@@ -35,7 +35,10 @@ Message = dict[str, Any]
 
 
 class BuildQuery(msgspec.Struct, frozen=True):
-    """Docker's names. `rm`, `forcerm` and `isolation=default` hold by nature: no intermediate container is kept."""
+    """Docker's names, and our `cachedir`.
+
+    `rm`, `forcerm` and `isolation=default` hold by nature: no intermediate container is kept.
+    """
 
     t: tuple[str, ...] = ()
     dockerfile: str = "Dockerfile"
@@ -65,6 +68,7 @@ class BuildQuery(msgspec.Struct, frozen=True):
     securityopt: str = ""
     outputs: str = ""
     version: str = "1"
+    cachedir: str = ""
 
 
 class PruneQuery(msgspec.Struct, frozen=True):
@@ -153,6 +157,7 @@ def requested(query: BuildQuery, secrets: str) -> "Request":
         no_cache=query.nocache,
         cache_from=read(query.cachefrom, tuple[str, ...], "cachefrom") or (),
         pull=query.pull,
+        cache_dir=query.cachedir,
     )
 
 

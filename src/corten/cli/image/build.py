@@ -109,6 +109,9 @@ def _query(options: Options) -> dict[str, str | list[str] | None]:
     query.update({key: str(options.number(flag)) for flag, key in _NUMBERS.items() if options.given(flag)})
     query.update({key: options.text(flag) for flag, key in _TEXTS.items() if options.text(flag) not in ("", "default")})
     query.update({key: "1" for flag, key in _SWITCHES.items() if options.on(flag)})
+    if place := options.text("cache-dir"):
+        os.makedirs(place, exist_ok=True)
+        query["cachedir"] = os.path.abspath(place)
     return query
 
 
@@ -214,6 +217,7 @@ BUILD = Command(
     flags=(
         texts("add-host", "", "Add a line to /etc/hosts, HOST:IP", read=readers.extra_host),
         texts("build-arg", "", "Set a build argument", read=readers.variable),
+        text("cache-dir", "", "Directory that keeps layers and cache mounts as plain files, for CI"),
         texts("cache-from", "", "Images to take cached layers from", kind="strings", read=values.csv),
         text("cgroup-parent", "", "Cgroup below which RUN's are made"),
         switch("compress", "", "Compress the context on its way", hidden=True),

@@ -12,6 +12,9 @@ ever, and the archive is written anew when the command ends, if its place can be
 
     archive = magic | u32 length of the table | table | the .pyc files one after the other
     table   = marshal of {module: (is a package, offset, length)}
+
+Modules are read one by one from the open file: whoever has imported everything, as an engine has, makes the archive
+megabytes long, of which a command wants a twentieth.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER
 from marshal import dumps, loads
-from posix import _exit, getpid, replace, stat, unlink, write
+from posix import O_CLOEXEC, O_RDONLY, _exit, getpid, pread, replace, stat, unlink, write
+from posix import open as open_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ __all__ = ["Archive", "read", "start"]
 
 _HEADER = 16  # of a .pyc: magic, flags, time and size of the source (PEP 552)
 _PACKAGE = "corten"
+_TABLE = 1 << 15  # read at once: the table of some four hundred modules
 _RARELY = 100_000  # allocations between two collections; `serve`, which lives long, sets it back
 
 
@@ -78,20 +83,29 @@ def _end(status: int) -> NoReturn:
 class Archive:
     """The archive at `path` of the sources below `root`; also the finder that serves modules from it."""
 
-    def __init__(self, path: str, root: str, data: bytes) -> None:
+    def __init__(self, path: str, root: str, file: int) -> None:
         self._path = path
         self._root = root
-        self._data = data
+        self._file = file
         self._table: dict[str, tuple[bool, int, int]] = {}
         self._served: set[str] = set()
+        self._base = 0
+        if file >= 0:
+            self._read_table()
+
+    def _read_table(self) -> None:
         start = len(MAGIC_NUMBER) + 4
-        if data[: len(MAGIC_NUMBER)] == MAGIC_NUMBER and len(data) > start:
-            end = start + int.from_bytes(data[start - 4 : start], "little")
-            self._base = end
-            try:
-                self._table = loads(data[start:end])
-            except (EOFError, TypeError, ValueError):
-                self._data = b""  # cut short: as good as none
+        head = pread(self._file, _TABLE, 0)
+        if head[: len(MAGIC_NUMBER)] != MAGIC_NUMBER:
+            return
+        end = start + int.from_bytes(head[start - 4 : start], "little")
+        if end > len(head):
+            head += pread(self._file, end - len(head), len(head))
+        try:
+            self._table = loads(memoryview(head)[start:end])
+        except (EOFError, TypeError, ValueError):
+            return  # cut short: as good as none
+        self._base = end
 
     def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
         """The module from the archive; None leaves it to the finders that ask the file system."""
@@ -101,11 +115,11 @@ class Archive:
         is_package, offset, length = entry
         base = f"{self._root}/{name.replace('.', '/')}"
         source = f"{base}/__init__.py" if is_package else f"{base}.py"
-        compiled = memoryview(self._data)[self._base + offset : self._base + offset + length]
-        if not _is_current(compiled[:_HEADER], source):
+        compiled = pread(self._file, length, self._base + offset)
+        if len(compiled) != length or not _is_current(compiled[:_HEADER], source):
             return None
         self._served.add(name)
-        loader: Any = _Loader(compiled[_HEADER:], source)
+        loader: Any = _Loader(memoryview(compiled)[_HEADER:], source)
         spec = ModuleSpec(name, loader, origin=source, is_package=is_package)
         spec.has_location = True
         spec.cached = _compiled_path(source)
@@ -168,10 +182,9 @@ def read(root: str) -> Archive:
     """The archive of the sources below `root`; an empty one where there is none yet."""
     path = f"{root}/{_PACKAGE}/__pycache__/start.{sys.implementation.cache_tag}"
     try:
-        with open(path, "rb", buffering=0) as file:
-            return Archive(path, root, file.readall())
+        return Archive(path, root, open_file(path, O_RDONLY | O_CLOEXEC))
     except OSError:
-        return Archive(path, root, b"")
+        return Archive(path, root, -1)
 
 
 def _is_current(header: memoryview | bytes, source: str) -> bool:

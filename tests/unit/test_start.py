@@ -67,6 +67,16 @@ def test_a_changed_source_is_used_at_once(root: Path) -> None:
     assert "corten.cli.command" in served(root, "--version")
 
 
+def test_a_long_table_is_read_whole(root: Path) -> None:
+    for number in range(600):
+        (root / f"corten/cli/filling_{number:03}.py").write_text("")
+    names = ", ".join(f"filling_{number:03}" for number in range(600))
+    command = root / "corten/cli/command.py"
+    command.write_text(f"{command.read_text()}\nfrom corten.cli import {names}\n")
+    call(root, "--version")
+    assert {"corten.cli.filling_000", "corten.cli.filling_599", "corten.cli.flags"} <= served(root, "--version")
+
+
 @pytest.mark.parametrize("damage", [b"", b"x", b"garbage of another interpreter" * 10])
 def test_an_archive_that_is_none_is_ignored_and_replaced(root: Path, damage: bytes) -> None:
     call(root, "--version")

@@ -9,6 +9,8 @@ import os
 import secrets
 import socket
 import threading
+import time
+from collections import deque
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -28,7 +30,7 @@ from corten.wire import stdcopy
 
 __all__ = ["Execs"]
 
-KEPT_AFTER_EXIT = 300.0
+KEPT_AFTER_EXIT = 300.0  # seconds, and then until the next exec is made
 
 
 class Instance:
@@ -51,6 +53,7 @@ class Execs:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_id: dict[str, Instance] = {}
+        self._over: deque[tuple[float, str]] = deque()
 
     def bind(self, services: Services) -> None:
         """The services come after construction, since they name this object."""
@@ -62,6 +65,7 @@ class Execs:
         check(container, config)
         instance = Instance(container, config)
         with self._lock:
+            self._drop_old()
             self._by_id[instance.id] = instance
         self._tell(instance, f"exec_create: {' '.join(config.cmd or ())}")
         return instance.id
@@ -150,11 +154,14 @@ class Execs:
             if instance.exit_code is not None:
                 return
             instance.exit_code, instance.running = code, False
+            self._over.append((time.monotonic(), instance.id))
         instance.ended.set_result(code)
         self._tell(instance, "exec_die", exitCode=str(code))
-        timer = threading.Timer(KEPT_AFTER_EXIT, self._drop, (instance.id,))
-        timer.daemon = True
-        timer.start()
+
+    def _drop_old(self) -> None:
+        """Forget what ended long ago. Done here and not by timers, each of which would be a thread for minutes."""
+        while self._over and self._over[0][0] < time.monotonic() - KEPT_AFTER_EXIT:
+            self._by_id.pop(self._over.popleft()[1], None)
 
     def _drop(self, id: str) -> None:
         with self._lock:

@@ -8,19 +8,17 @@ must take frames that arrive split anywhere, also within the header. With a term
 [(1, b'ok')]
 """
 
-from struct import Struct
-
 from corten.model.errors import DataLoss
 
 __all__ = ["STDERR", "STDIN", "STDOUT", "SYSTEM_ERROR", "Decoder", "frame"]
 
 STDIN, STDOUT, STDERR, SYSTEM_ERROR = 0, 1, 2, 3
-_HEADER = Struct(">B3xI")
+_HEADER = 8
 
 
 def frame(stream: int, payload: bytes) -> bytes:
     """One frame of `payload` on `stream`; the payload must be shorter than 4 GiB."""
-    return _HEADER.pack(stream, len(payload)) + payload
+    return stream.to_bytes(4, "little") + len(payload).to_bytes(4, "big") + payload
 
 
 class Decoder:
@@ -33,13 +31,13 @@ class Decoder:
         """Every frame that `data` completes; `DataLoss` when the bytes are no stdcopy stream."""
         buffer = self._rest + data if self._rest else data
         frames, at = [], 0
-        while at + _HEADER.size <= len(buffer):
-            stream, length = _HEADER.unpack_from(buffer, at)
+        while at + _HEADER <= len(buffer):
+            stream, length = buffer[at], int.from_bytes(buffer[at + 4 : at + 8], "big")
             if stream > SYSTEM_ERROR:
                 raise DataLoss(f"unrecognized input header: {stream}")
-            if at + _HEADER.size + length > len(buffer):
+            if at + _HEADER + length > len(buffer):
                 break
-            at += _HEADER.size
+            at += _HEADER
             frames.append((stream, buffer[at : at + length]))
             at += length
         self._rest = buffer[at:]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from corten.engine.requests import AttachOptions
-from corten.model.container import HostConfig, LogConfig, Mount, VolumeOptions
+from corten.engine import execs
+from corten.engine.requests import AttachOptions, ExecStart
+from corten.model.container import ExecConfig, HostConfig, LogConfig, Mount, VolumeOptions
 from corten.model.errors import CortenError, InvalidArgument, NotFound, PermissionDenied
 from tests.root.engine.workbench import Workbench
 
@@ -109,3 +110,21 @@ def test_eight_clients_at_one_container_meet_refusals_and_nothing_else(bench: Wo
     for summary in containers.list(all=True):
         containers.remove(summary["Id"], force=True)
     assert not os.listdir(bench.root / "run" / "tasks")
+
+
+def test_ended_execs_are_forgotten_and_cost_no_thread(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = bench.create("sleep", "1000")
+    bench.containers.start(id)
+    bench.exec(id, "true")  # whatever threads an exec brings to life, it has now
+    threads = threading.active_count()
+    first = bench.engine.execs.create(id, ExecConfig(cmd=("true",)))
+    bench.engine.execs.start(first, ExecStart(detach=True))
+    deadline = time.monotonic() + BOUND
+    while bench.engine.execs.inspect(first)["ExitCode"] is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert bench.engine.execs.inspect(first)["ExitCode"] == 0
+    assert threading.active_count() <= threads + 1  # one of the pool that handles ends
+    monkeypatch.setattr(execs, "KEPT_AFTER_EXIT", 0.0)
+    bench.exec(id, "true")
+    with pytest.raises(NotFound, match="No such exec instance"):
+        bench.engine.execs.inspect(first)

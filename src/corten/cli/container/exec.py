@@ -22,8 +22,8 @@ def _run(session: Session, options: Options, words: list[str]) -> int:
     container, command = words[0], words[1:]
     body = _body(session, options, command)
     detached = options.on("detach")
-    if not detached:
-        session.get(f"/containers/{container}/json")
+    if not detached and body["Tty"]:
+        session.get(f"/containers/{container}/json")  # no such container is a better answer than no terminal
         fits_terminal(session, stdin=body["AttachStdin"], tty=body["Tty"])
     path = f"/exec/{session.post(f'/containers/{container}/exec', body=body).json()['Id']}"
     start = {"Detach": detached, "Tty": body["Tty"]}

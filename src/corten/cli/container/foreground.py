@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from corten.cli.session import Session
     from corten.client.connection import Connection, Response, Stream
 
-__all__ = ["Foreground", "detach_bytes", "exit_status", "fits_terminal", "request_wait"]
+__all__ = ["Foreground", "detach_bytes", "exit_status", "fits_terminal", "request_wait", "send_wait", "waited"]
 
 _ENDING = (_signal.SIGINT, _signal.SIGTERM)
 
@@ -39,9 +39,19 @@ def detach_bytes(keys: str) -> bytes:
 
 def request_wait(session: Session, container: str, condition: str = "") -> Response:
     """Ask how the container ends, on a connection of its own; the head of the answer comes at once."""
-    return (
-        session.dial().request("POST", f"/containers/{container}/wait", query={"condition": condition or None}).check()
-    )
+    return waited(send_wait(session, container, condition))
+
+
+def send_wait(session: Session, container: str, condition: str) -> Connection:
+    """The same question on its way: who has more to ask meanwhile takes the answer by `waited`."""
+    connection = session.dial()
+    connection.send("POST", f"/containers/{container}/wait", query={"condition": condition or None})
+    return connection
+
+
+def waited(connection: Connection) -> Response:
+    """The head of the answer to `send_wait`: from here on no end is missed."""
+    return connection.answer("POST").check()
 
 
 def exit_status(ending: Response) -> int:

@@ -1,7 +1,7 @@
 """`corten run` and `corten create`: a container from an image, and - for run - its life on our terminal.
 
-The order of the requests is the protocol: create (a 404 means fetch the image and ask again), attach, *then* ask
-to wait, *then* start; a container that ends at once loses neither its output nor its exit status this way.
+The order of the requests is the protocol: create (a 404 means fetch the image and ask again), ask to wait and attach,
+and when both are answered, *then* start; a container that ends at once loses neither its output nor its exit status.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from corten.cli.container.foreground import (
     exit_status,
     fits_terminal,
     refused_as_run,
-    request_wait,
+    send_wait,
+    waited,
     with_help,
 )
 from corten.cli.container.options import CREATE_FLAGS, RUN_FLAGS
@@ -170,13 +171,14 @@ def _settle_streams(session: Session, options: Options, body: dict[str, Any]) ->
 
 
 def _live(session: Session, options: Options, body: dict[str, Any], container: str) -> int:
-    """Attach, wait, start, pump; the container's exit status."""
+    """Wait, attach, start, pump; the container's exit status."""
     keys, tty, stdin = options.text("detach-keys"), body["Tty"], body["AttachStdin"]
     removed = body["HostConfig"]["AutoRemove"]
     path = f"/containers/{container}"
+    waiting = send_wait(session, container, "removed" if removed else "next-exit")
     stream = session.hijack(f"{path}/attach", attach_query(body, keys))
     with Foreground(session, path, stdin=stdin, tty=tty, passes_on=options.on("sig-proxy")) as foreground:
-        ending = request_wait(session, container, "removed" if removed else "next-exit")
+        ending = waited(waiting)
         try:
             session.post(f"{path}/start").done()
         except EngineError:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from corten.client.address import Address
+from corten.client.connection import EngineError
 from corten.client.engine import Engine as Client
 from corten.client.starting import answers
 from corten.model import roots
@@ -37,7 +38,7 @@ OTHER_HOST = os.environ.get("CORTEN_TEST_HOST", "")
 
 
 class Engine:
-    """A running engine and its clients."""
+    """A running engine and its clients; `client` is the docker command that `docker`, `out` … run."""
 
     def __init__(self, directory: Path) -> None:
         self.root = directory / "root"
@@ -48,6 +49,7 @@ class Engine:
         self.process: subprocess.Popen[bytes] | None = None
         self.holder: subprocess.Popen[bytes] | None = None
         self.settings: dict[str, str] = {}
+        self.client = docker_command() or "docker"
         self.archive.write_bytes(stand_ins(IMAGE))
 
     @property
@@ -131,24 +133,28 @@ class Engine:
     def remove_everything(self) -> None:
         client = Client(Address(self.host))
         for row in client.containers.list(all=True):
-            client.containers.get(row["Id"]).remove(force=True, volumes=True)
+            try:
+                client.containers.get(row["Id"]).remove(force=True, volumes=True)
+            except EngineError as error:
+                if error.status != 404:  # else `--rm` was quicker
+                    raise
         client.close()
 
     def command(self, *words: str) -> list[str]:
-        return [docker_command() or "docker", *words]
+        return [self.client, *words]
 
     @property
     def environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), "DOCKER_HOST": self.host, "TERM": "xterm"}
 
     def docker(
-        self, *words: str, check: bool = True, stdin: str = "", timeout: float = 60
+        self, *words: str, check: bool = True, stdin: str = "", timeout: float = 60, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
         """Run the docker command; with `check` a failure fails the test and shows what docker said."""
         done = subprocess.run(
             self.command(*words),
             input=stdin,
-            env=self.environment,
+            env=self.environment | variables,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -161,6 +167,12 @@ class Engine:
 
     def out(self, *words: str, stdin: str = "") -> str:
         return self.docker(*words, stdin=stdin).stdout.strip()
+
+    def binary(self, *words: str, stdin: bytes = b"") -> bytes:
+        """Output that is no text, such as a tar."""
+        return subprocess.run(
+            self.command(*words), input=stdin, env=self.environment, stdout=subprocess.PIPE, timeout=60, check=True
+        ).stdout
 
     def popen(self, *words: str) -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE

@@ -8,7 +8,8 @@
 - `execute` runs a command, with what `mounts` shows to it and the `stubs` that mounts stand on.
 - `solve` does each vertex once, those that do not need each other side by side; `layer` makes and stacks layers.
 - `cache` remembers what steps gave; `shelf` does so in plain files that a CI can store.
-- `export` makes the image; `progress` tells the build in the words of docker's classic builder.
+- `export` makes the image; `progress` tells the build in the words of docker's classic builder, `status` vertex by
+  vertex.
 
 >>> image = Builder(tools).build(Request(names=("app",)), stream, "", print, Cancel())
 """

@@ -20,9 +20,10 @@ from corten.build.execute import PREFIX
 from corten.build.export import export
 from corten.build.lower import Base, Lowered, Options, lower
 from corten.build.mounts import CacheMounts
-from corten.build.progress import Classic
+from corten.build.progress import Classic, Told
 from corten.build.shelf import Shelf
 from corten.build.solve import Given, Solved, Solver
+from corten.build.status import Status
 from corten.build.tools import Tools
 from corten.images import Image
 from corten.images.stores import KeyedLock
@@ -47,6 +48,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be built, and how.
 
     `limits` holds what RUN's processes get of Docker's HostConfig; `cache_dir` is a directory where the engine runs.
+    With `status` the build is told vertex by vertex (`build.status`), not in the classic stream's lines.
     """
 
     names: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     cache_from: tuple[str, ...] = ()
     pull: bool = False
     cache_dir: str = ""
+    status: bool = False
 
 
 class Pruned(NamedTuple):
@@ -217,7 +220,7 @@ class Building:
         if not self.no_cache:
             shelved = self.shelf.index.lines if self.shelf else ()
             known = builder.cache.known(lines) | frozenset(lines).intersection(shelved)
-        told = Classic(lowered.script, self.send, known)
+        told: Told = Status(lowered.vertex, self.send) if request.status else Classic(lowered.script, self.send, known)
         solver = Solver(
             self.tools, builder.cache, builder.mounts, builder.locks, given, self.lease, told, self.cancel
         )  # fmt: skip

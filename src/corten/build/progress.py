@@ -35,6 +35,8 @@ class Told(Protocol):
 
     def done(self, vertex: Vertex, key: str) -> None: ...
 
+    def failed(self, vertex: Vertex, error: str) -> None: ...
+
 
 class Classic:
     """Turns what is told into messages of the classic stream, given to `send` in the order of `script`.
@@ -77,6 +79,9 @@ class Classic:
                 self._changed.update(line.stage for line in self._script if vertex in line.vertices)
             self._done[vertex.digest] = key
             self._flush()
+
+    def failed(self, vertex: Vertex, error: str) -> None:
+        """The stream ends with the error itself."""
 
     def _add(self, vertex: Vertex, message: Message) -> None:
         with self._lock:

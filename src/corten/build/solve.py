@@ -116,6 +116,13 @@ class Solver:
         return all(one.digest in self.done for one in vertex.inputs)
 
     def one(self, vertex: Vertex) -> Solved:
+        try:
+            return self.solved(vertex)
+        except Exception as error:
+            self.told.failed(vertex, str(getattr(error, "message", error)))
+            raise
+
+    def solved(self, vertex: Vertex) -> Solved:
         self.cancel.check()
         try:
             solved = self.source(vertex) or self.merged(vertex) or self.step(vertex)
@@ -139,6 +146,7 @@ class Solver:
             case graph.Context(name=name):
                 return Solved(vertex, Result(), "", self.given.contexts[name])
             case graph.Fetch():
+                self.told.started(vertex)
                 key, path = fetch(vertex.op, self.directory(), self.cancel)
                 return Solved(vertex, Result(), key, path)
             case graph.Write(files=files, mode=mode):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from corten.client.connection import Response
 
-__all__ = ["show_progress"]
+__all__ = ["show_board", "show_progress", "show_raw"]
 
 
 def show_progress(answer: Response, *, to_stderr: bool = False, quiet: bool = False) -> list[Any]:
@@ -29,15 +29,58 @@ def show_progress(answer: Response, *, to_stderr: bool = False, quiet: bool = Fa
     screen = _Screen(out, drawn=isatty(2 if to_stderr else 1))
     found: list[Any] = []
     for message in answer.lines():
-        if failure := message.get("errorDetail") or message.get("error"):
-            text = failure.get("message", "") if isinstance(failure, dict) else failure
-            raise Fault(str(text))
+        _check(message)
         if "aux" in message:
             found.append(message["aux"])
         elif not quiet:
             screen.show(message)
     out.flush()
     return found
+
+
+def show_board(answer: Response, *, to_stderr: bool = False) -> list[Any]:
+    """Draw a build on the terminal (`cli.image.board`) until it ends; its `aux` objects, or its Fault."""
+    from os import environ
+
+    from corten.cli.image.board import Drawing
+    from corten.cli.terminal import window_size
+
+    out = sys.stderr if to_stderr else sys.stdout
+    found: list[Any] = []
+    said: list[str] = []
+    with Drawing(out, lambda: window_size(out.fileno()), coloured="NO_COLOR" not in environ) as drawing:
+        for message in answer.lines():
+            _check(message)
+            if "build" in message:
+                drawing.message(message["build"])
+            elif "aux" in message:
+                found.append(message["aux"])
+            elif "stream" in message:
+                said.append(message["stream"])
+            elif not message.get("progressDetail"):
+                drawing.write(_plain(message))
+    out.write("".join(said))
+    return found
+
+
+def show_raw(answer: Response) -> list[Any]:
+    """A build's status messages on stderr as they come, a JSON object a line, as buildx prints them."""
+    from corten.wire.codec import dumps
+
+    found: list[Any] = []
+    for message in answer.lines():
+        _check(message)
+        if "aux" in message:
+            found.append(message["aux"])
+        elif "build" in message:
+            sys.stderr.write(dumps(message["build"]) + "\n")
+    return found
+
+
+def _check(message: Any) -> None:
+    """Fault with the engine's words when the message says that it failed."""
+    if failure := message.get("errorDetail") or message.get("error"):
+        raise Fault(str(failure.get("message", "") if isinstance(failure, dict) else failure))
 
 
 class _Screen:

@@ -1,5 +1,7 @@
 """`corten build` and docker's own command at our engine."""
 
+import base64
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.root.build.building import Site
-from tests.root.engines import OTHER_HOST, docker_command
+from tests.root.engines import OTHER_HOST, Terminal, docker_command
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(OTHER_HOST), reason="corten's own command")]
 
@@ -84,3 +86,48 @@ def test_buildkits_ways_in_name_the_remedy(site: Site) -> None:
         answer = site.client._connection.request("POST", path)
         assert answer.status == 501
         assert b"DOCKER_BUILDKIT=0" in answer.read()
+
+
+STEPS = "FROM tiny\nRUN echo said-{0}; sleep 0.3\nRUN echo again-{0} >&2; exit {1}\n"
+
+
+def test_a_terminal_shows_a_board_of_the_steps(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(STEPS.format("tty", 0))
+    code = "import sys; from corten.cli.command import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "--host", site.engine.host, "build", "-t", "by-board", str(tmp_path)]
+    with Terminal(command, {"PATH": os.environ["PATH"], "TERM": "xterm"}, 24, 80) as terminal:
+        terminal.see(r"\[\+\] Building")
+        terminal.see(r"=> => said-tty")
+        terminal.see(r"Building \d+\.\ds \(3/3\) FINISHED")
+        terminal.see(r"Successfully tagged by-board:latest")
+        assert terminal.ended() == 0
+
+
+def test_a_failed_step_on_a_terminal_shows_its_output_and_the_error(site: Site) -> None:
+    done = corten(site, "build", "--progress=tty", "-", stdin=STEPS.format("failing", 3))
+    assert done.returncode == 1
+    assert "ERROR [0 2/2] RUN echo again-failing" in done.stdout
+    assert "again-failing\n------" in done.stdout
+    assert "returned a non-zero code: 3" in done.stderr
+
+
+def test_raw_progress_is_a_json_object_a_line(site: Site) -> None:
+    done = corten(site, "build", "--no-cache", "--progress=rawjson", "-", stdin=STEPS.format("raw", 0))
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    vertexes = {one["digest"]: one for message in told for one in message.get("vertexes", ())}
+    assert next(one["name"] for one in vertexes.values()) == "[internal] FROM tiny"
+    assert all(one["started"] <= one["completed"] for one in vertexes.values())
+    logs = [log for message in told for log in message.get("logs", ())]
+    assert [base64.b64decode(log["data"]) for log in logs] == [b"said-raw\n", b"again-raw\n"]
+    assert [log["stream"] for log in logs] == [1, 2]
+    again = corten(site, "build", "--progress=rawjson", "-", stdin=STEPS.format("raw", 0))
+    assert sum('"cached": true' in line or '"cached":true' in line for line in again.stderr.splitlines()) >= 2
+
+
+def test_plain_and_quiet_progress_and_no_other(site: Site) -> None:
+    text = STEPS.format("plain", 0)
+    assert "Step 1/3 : FROM tiny" in corten(site, "build", "--progress=plain", "-", stdin=text).stdout
+    assert corten(site, "build", "--progress=quiet", "-", stdin=text).stdout.startswith("sha256:")
+    refused = corten(site, "build", "--progress=fancy", "-", stdin=text)
+    assert "invalid progress mode fancy" in refused.stderr
+    assert refused.returncode != 0

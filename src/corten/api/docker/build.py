@@ -35,7 +35,7 @@ Message = dict[str, Any]
 
 
 class BuildQuery(msgspec.Struct, frozen=True):
-    """Docker's names, and our `cachedir`.
+    """Docker's names, and our own `cachedir` and `status`.
 
     `rm`, `forcerm` and `isolation=default` hold by nature: no intermediate container is kept.
     """
@@ -69,6 +69,7 @@ class BuildQuery(msgspec.Struct, frozen=True):
     outputs: str = ""
     version: str = "1"
     cachedir: str = ""
+    status: bool = False
 
 
 class PruneQuery(msgspec.Struct, frozen=True):
@@ -158,6 +159,7 @@ def requested(query: BuildQuery, secrets: str) -> "Request":
         cache_from=read(query.cachefrom, tuple[str, ...], "cachefrom") or (),
         pull=query.pull,
         cache_dir=query.cachedir,
+        status=query.status,
     )
 
 

@@ -7,6 +7,7 @@ answers are shown as they come.
 from __future__ import annotations
 
 import os
+from posix import isatty
 
 from corten.cli import values
 from corten.cli.archives import chunks_of, open_input
@@ -16,16 +17,18 @@ from corten.cli.flags import number, switch, text, texts, value
 from corten.cli.human import size
 from corten.cli.image.names import check_name
 from corten.cli.image.output import Output, deliver, read_output, secrets_header
-from corten.cli.progress import show_progress
+from corten.cli.progress import show_board, show_progress, show_raw
 from corten.cli.table import Command, Fault
 from corten.cli.values import filter_pair, filters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from corten.cli.flags import Options
     from corten.cli.session import Session
+    from corten.client.connection import Response
 
 __all__ = ["BUILD", "PRUNE"]
 
@@ -39,14 +42,14 @@ _TEXTS = {
     "cgroup-parent": "cgroupparent", "cpuset-cpus": "cpusetcpus", "cpuset-mems": "cpusetmems", "isolation": "isolation",
     "network": "networkmode", "platform": "platform", "target": "target",
 }  # fmt: skip
+_PROGRESS = ("auto", "plain", "quiet", "rawjson", "tty")
 _SWITCHES = {"no-cache": "nocache", "pull": "pull", "force-rm": "forcerm", "quiet": "q"}
 
 
 def _run(session: Session, options: Options, words: list[str]) -> int:
     for name in options.texts("tag"):
         check_name(name, f'invalid argument "{name}" for "-t, --tag" flag: ')
-    if options.text("progress") not in ("auto", "plain"):
-        raise Fault(f"invalid progress mode {options.text('progress')}: use auto or plain")
+    how = _progress(options)
     if options.on("squash"):
         raise Fault('"--squash" is only supported on a Docker daemon with experimental features enabled')
     query, body = _query(options), _Context(words[0], options.text("file"))
@@ -56,10 +59,12 @@ def _run(session: Session, options: Options, words: list[str]) -> int:
     chunks = body.chunks() if body.chunks is not None else None
     if chunks is not None and options.on("compress"):
         chunks = _compressed(chunks)
+    if how in ("tty", "rawjson"):
+        query["status"] = "1"
     answer = session.engine.request("POST", "/build", query=query, body=chunks, headers=headers).check()
-    quiet = options.on("quiet")
+    quiet = how == "quiet"
     on_stdout = any(output.kind == "tar" and not output.place for output in outputs)
-    found = show_progress(answer, quiet=quiet, to_stderr=on_stdout)
+    found = _show(answer, how, to_stderr=on_stdout)
     image = next((aux["ID"] for aux in reversed(found) if "ID" in aux), "")
     if path := options.text("iidfile"):
         if not image:
@@ -71,6 +76,24 @@ def _run(session: Session, options: Options, words: list[str]) -> int:
     if quiet and image:
         session.say(image)
     return 0
+
+
+def _progress(options: Options) -> str:
+    """How the build is shown: what was asked for, and for `auto` what stdout is."""
+    how = options.text("progress")
+    if how not in _PROGRESS:
+        raise Fault(f"invalid progress mode {how}", hint=f"use one of {', '.join(_PROGRESS)}")
+    if options.on("quiet"):
+        return "quiet"
+    return how if how != "auto" else "tty" if isatty(1) else "plain"
+
+
+def _show(answer: Response, how: str, *, to_stderr: bool) -> list[Any]:
+    if how == "tty":
+        return show_board(answer, to_stderr=to_stderr)
+    if how == "rawjson":
+        return show_raw(answer)
+    return show_progress(answer, quiet=how == "quiet", to_stderr=to_stderr)
 
 
 def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -238,7 +261,7 @@ BUILD = Command(
         text("network", "", "Network for RUN", "default"),
         switch("no-cache", "", "Build every step anew"),
         text("platform", "", "Platform to build for"),
-        text("progress", "", "How it is shown (auto, plain)", "auto"),
+        text("progress", "", "How it is shown (auto, plain, quiet, rawjson, tty)", "auto"),
         switch("pull", "", "Look for newer base images"),
         switch("quiet", "q", "Print only the image's id"),
         switch("rm", "", "Remove intermediate containers after success", default=True),

@@ -8,20 +8,41 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Read the `#!interpreter` line of `script` into `out`; the first word is the interpreter. */
+/* The interpreter that one line names: behind `#!`, or, where that path is too long for the kernel or has a space in it, in what a
+ * shell is told to execute: '''exec' "/a b/python" "$0" "$@". */
+static char *named_interpreter(char *line)
+{
+    static const char relay[] = "'''exec' ";
+    char *start = line, *end;
+    if (strncmp(line, "#!", 2) == 0) {
+        start += 2 + strspn(line + 2, " \t");
+        end = start + strcspn(start, "\r\n");
+    } else if (strncmp(line, relay, sizeof relay - 1) == 0) {
+        start += sizeof relay - 1;
+        char quote = *start == '"' || *start == '\'' ? *start++ : ' ';
+        end = strchr(start, quote);
+    } else {
+        return 0;
+    }
+    if (!end)
+        return 0;
+    *end = 0;
+    return start[0] == '/' ? start : 0;
+}
+
+/* Read which interpreter `script` is for into `out`. */
 static int interpreter_of(const char *script, char *out, size_t size)
 {
     FILE *f = fopen(script, "re");
     if (!f)
         return -1;
-    char *line = fgets(out, (int)size, f);
+    char *found = fgets(out, (int)size, f) ? named_interpreter(out) : 0;
+    if (found && strcmp(found, "/bin/sh") == 0)
+        found = fgets(out, (int)size, f) ? named_interpreter(out) : 0;
     fclose(f);
-    if (!line || strncmp(out, "#!", 2) != 0)
-        return -1;
-    char *start = out + 2 + strspn(out + 2, " \t");
-    start[strcspn(start, " \t\r\n")] = 0;
-    memmove(out, start, strlen(start) + 1);
-    return out[0] == '/' ? 0 : -1;
+    if (found)
+        memmove(out, found, strlen(found) + 1);
+    return found ? 0 : -1;
 }
 
 int front_main(int argc, char **argv, const char *program)

@@ -2,7 +2,7 @@
 #ifndef OPS_GEN_H
 #define OPS_GEN_H
 
-#define PLAN_TABLE_HASH 0xff158a2db6ad6244ull
+#define PLAN_TABLE_HASH 0x4c6ae9838237742full
 #define PLAN_MAX_ARGS 8
 
 enum {
@@ -85,6 +85,7 @@ enum {
     OP_SECCOMP,
     OP_EXEC,
     OP_WRITE_STATE,
+    OP_START_UNIT,
     OP_MAP_USERS,
     OP_CONNECT_NETWORK,
     OP_MOVE_NETDEV,
@@ -111,12 +112,12 @@ static const struct op_info {
     [OP_ASSERT_FS] = {"assert-fs", 5, 0, "si"},
     [OP_ASSERT_TYPE] = {"assert-type", 5, 0, "si"},
     [OP_MKDIR] = {"mkdir", 1, 0, "ti"},
-    [OP_MAKE_CGROUP] = {"make-cgroup", 1, 2, "ttTt"},
+    [OP_MAKE_CGROUP] = {"make-cgroup", 3, 2, "ttTt"},
     [OP_OPEN_CGROUP] = {"open-cgroup", 1, 2, "tt"},
     [OP_WRITE_AT] = {"write-at", 3, 0, "stb"},
-    [OP_CHOWN_AT] = {"chown-at", 1, 0, "stii"},
+    [OP_CHOWN_AT] = {"chown-at", 3, 0, "stii"},
     [OP_ATTACH_CGROUP] = {"attach-cgroup", 7, 0, "st"},
-    [OP_ATTACH_DEVICES] = {"attach-devices", 1, 0, "sb"},
+    [OP_ATTACH_DEVICES] = {"attach-devices", 3, 0, "sb"},
     [OP_CLONE] = {"clone", 1, 2, "io"},
     [OP_SETNS] = {"setns", 5, 0, "si"},
     [OP_UNSHARE] = {"unshare", 5, 0, "i"},
@@ -178,6 +179,7 @@ static const struct op_info {
     [OP_SECCOMP] = {"seccomp", 4, 1, "bi"},
     [OP_EXEC] = {"exec", 4, 0, "TT"},
     [OP_WRITE_STATE] = {"write-state", 8, 0, "t"},
+    [OP_START_UNIT] = {"start-unit", 8, 0, "tt"},
     [OP_MAP_USERS] = {"map-users", 8, 0, "tt"},
     [OP_CONNECT_NETWORK] = {"connect-network", 8, 0, ""},
     [OP_MOVE_NETDEV] = {"move-netdev", 8, 0, "tt"},

@@ -45,7 +45,7 @@ def encode_module() -> ModuleType:
 def test_every_operation_teaches(operation: Operation) -> None:
     assert operation.text.endswith(".")
     assert len(operation.text) > 30, "one whole sentence"
-    assert re.fullmatch(r"[a-z0-9_]+\([1-8]\)", operation.man)
+    assert re.fullmatch(r"[a-z0-9_.]+\([1-8]\)", operation.man)
     assert re.fullmatch(r"\d+\.\d+(\.\d+)?", operation.since)
     assert re.fullmatch(r"(config|config-linux|runtime|runtime-linux)\.md#[a-z-]+", operation.spec)
     shown = set(re.findall(r"\{(\w+)", operation.show))

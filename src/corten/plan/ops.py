@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from corten.plan.step import Step
 
-TABLE_HASH = 0xFF158A2DB6AD6244
+TABLE_HASH = 0x4C6AE9838237742F
 
 # name: (code, bits of the actors that may run it, slot 0 none 1 maybe 2 must, wire letters of the arguments)
 SIGNATURES: dict[str, tuple[int, int, int, str]] = {
@@ -27,12 +27,12 @@ SIGNATURES: dict[str, tuple[int, int, int, str]] = {
     "assert-fs": (9, 5, 0, "si"),
     "assert-type": (10, 5, 0, "si"),
     "mkdir": (11, 1, 0, "ti"),
-    "make-cgroup": (12, 1, 2, "ttTt"),
+    "make-cgroup": (12, 3, 2, "ttTt"),
     "open-cgroup": (13, 1, 2, "tt"),
     "write-at": (14, 3, 0, "stb"),
-    "chown-at": (15, 1, 0, "stii"),
+    "chown-at": (15, 3, 0, "stii"),
     "attach-cgroup": (16, 7, 0, "st"),
-    "attach-devices": (17, 1, 0, "sb"),
+    "attach-devices": (17, 3, 0, "sb"),
     "clone": (18, 1, 2, "io"),
     "setns": (19, 5, 0, "si"),
     "unshare": (20, 5, 0, "i"),
@@ -94,11 +94,12 @@ SIGNATURES: dict[str, tuple[int, int, int, str]] = {
     "seccomp": (76, 4, 1, "bi"),
     "exec": (77, 4, 0, "TT"),
     "write-state": (78, 8, 0, "t"),
-    "map-users": (79, 8, 0, "tt"),
-    "connect-network": (80, 8, 0, ""),
-    "move-netdev": (81, 8, 0, "tt"),
-    "send-listener": (82, 8, 0, "tt"),
-    "hook": (83, 8, 0, "ttTTi"),
+    "start-unit": (79, 8, 0, "tt"),
+    "map-users": (80, 8, 0, "tt"),
+    "connect-network": (81, 8, 0, ""),
+    "move-netdev": (82, 8, 0, "tt"),
+    "send-listener": (83, 8, 0, "tt"),
+    "hook": (84, 8, 0, "ttTTi"),
 }
 ACTORS = {"host": 1, "parent": 2, "child": 4, "controller": 8}
 
@@ -163,9 +164,9 @@ def mkdir(path: str, mode: int, *, accept: tuple[int, ...] = (), why: str = "", 
     return Step("mkdir", (path, mode,), "", "host", accept, why, origin)
 
 
-def make_cgroup(base: str, path: str, copy: tuple[str, ...], enable: str, *, slot: str, why: str = "", origin: str = "") -> Step:
+def make_cgroup(base: str, path: str, copy: tuple[str, ...], enable: str, *, slot: str, actor: str = "host", why: str = "", origin: str = "") -> Step:
     """Make a cgroup with its missing parents and open it. On the way down each gets its parent's value of the files to copy (a new v1 cpuset is empty and takes no process), and v2 passes its controllers on; a cgroup that holds processes itself refuses that, which is accepted."""
-    return Step("make-cgroup", (base, path, copy, enable,), slot, "host", (), why, origin)
+    return Step("make-cgroup", (base, path, copy, enable,), slot, actor, (), why, origin)
 
 
 def open_cgroup(base: str, path: str, *, slot: str, why: str = "", origin: str = "") -> Step:
@@ -178,9 +179,9 @@ def write_at(dir: str, name: str, data: bytes, *, actor: str = "host", accept: t
     return Step("write-at", (dir, name, data,), "", actor, accept, why, origin)
 
 
-def chown_at(dir: str, name: str, uid: int, gid: int, *, accept: tuple[int, ...] = (), why: str = "", origin: str = "") -> Step:
+def chown_at(dir: str, name: str, uid: int, gid: int, *, actor: str = "host", accept: tuple[int, ...] = (), why: str = "", origin: str = "") -> Step:
     """Give a control file, or with no name the directory itself, to the container's root: cgroup delegation."""
-    return Step("chown-at", (dir, name, uid, gid,), "", "host", accept, why, origin)
+    return Step("chown-at", (dir, name, uid, gid,), "", actor, accept, why, origin)
 
 
 def attach_cgroup(dir: str, file: str, *, actor: str = "host", why: str = "", origin: str = "") -> Step:
@@ -188,9 +189,9 @@ def attach_cgroup(dir: str, file: str, *, actor: str = "host", why: str = "", or
     return Step("attach-cgroup", (dir, file,), "", actor, (), why, origin)
 
 
-def attach_devices(cgroup: str, program: bytes, *, why: str = "", origin: str = "") -> Step:
+def attach_devices(cgroup: str, program: bytes, *, actor: str = "host", why: str = "", origin: str = "") -> Step:
     """Load an eBPF program that decides about device access and attach it to a cgroup v2."""
-    return Step("attach-devices", (cgroup, program,), "", "host", (), why, origin)
+    return Step("attach-devices", (cgroup, program,), "", actor, (), why, origin)
 
 
 def clone(flags: int, cgroup: str, *, slot: str, why: str = "", origin: str = "") -> Step:
@@ -496,6 +497,11 @@ def exec(argv: tuple[str, ...], env: tuple[str, ...], *, why: str = "", origin: 
 def write_state(status: str, *, why: str = "", origin: str = "") -> Step:
     """Write the container's state, atomically, before anyone may rely on it."""
     return Step("write-state", (status,), "", "controller", (), why, origin)
+
+
+def start_unit(unit: str, slice: str, *, why: str = "", origin: str = "") -> Step:
+    """Ask systemd by D-Bus for a transient unit around the container's process, with its limits as properties, and wait until the cgroup is there."""
+    return Step("start-unit", (unit, slice,), "", "controller", (), why, origin)
 
 
 def map_users(uid_map: str, gid_map: str, *, why: str = "", origin: str = "") -> Step:

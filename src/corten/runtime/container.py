@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from corten.runtime.cgroups import Cgroups
     from corten.runtime.readiness import Relay
     from corten.runtime.state import Entry
+    from corten.runtime.systemd_manager import Scope
 
 __all__ = [
     "Container",
@@ -61,7 +62,17 @@ _EXIT_MS = 10_000
 class Request:
     """What a caller wants beside the configuration; the fields of `Options` that need more than a yes are here."""
 
-    __slots__ = ("config", "console_socket", "fallback", "keyring", "pid_file", "pidfd_socket", "pivot", "preserve")
+    __slots__ = (
+        "config",
+        "console_socket",
+        "fallback",
+        "keyring",
+        "pid_file",
+        "pidfd_socket",
+        "pivot",
+        "preserve",
+        "systemd",
+    )
 
     def __init__(
         self,
@@ -74,6 +85,7 @@ class Request:
         keyring: bool = True,
         preserve: int = 0,
         fallback: bool = False,
+        systemd: bool = False,
     ) -> None:
         self.config = config
         """The bytes of config.json."""
@@ -84,6 +96,7 @@ class Request:
         self.keyring = keyring
         self.preserve = preserve
         self.fallback = fallback
+        self.systemd = systemd
 
     def options(self, spec: RuntimeSpec, *, listener: bool) -> Options:
         return Options(
@@ -95,6 +108,7 @@ class Request:
             preserve=self.kept,
             streams=_pipes() if _user(spec) else (),
             cgroup_fallback=self.fallback,
+            systemd=self.systemd,
             env=_socket_activation(),
         )
 
@@ -153,6 +167,12 @@ class Container:
         record = record or self.entry.record()
         return Cgroups(self.host.layout, record["cgroupsPath"], self.id)
 
+    def unit(self, spec: RuntimeSpec) -> Scope:
+        """The systemd unit that a container of the systemd driver is in."""
+        from corten.runtime.systemd_manager import Scope
+
+        return Scope(spec, self.id, self.host)
+
     # ---- what it does ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -204,6 +224,7 @@ class Container:
             raise Conflict("cannot exec in a paused container (use --ignore-paused to override)")
         spec: RuntimeSpec = {**self.entry.spec(), "process": process}
         request.fallback = record["fallback"]
+        request.systemd = record["options"]["systemd"]
         plan = compile_exec(
             spec,
             self.host,
@@ -245,9 +266,11 @@ class Container:
             if status == "paused":
                 groups.resume()
             self._end(record)
+        spec = self.entry.spec()
         if not record["fallback"]:
             groups.delete()
-        spec = self.entry.spec()
+        if record["options"]["systemd"]:
+            self.unit(spec).stop()
         self.entry.remove()
         try:
             self._hooks(spec, record, "poststop")
@@ -414,11 +437,19 @@ def _record(container: Container, spec: RuntimeSpec, request: Request, options: 
         "external_descriptors": codec.dumps([_target(fd) for fd in (0, 1, 2)]),
         "owner": "root" if container.host.euid == 0 else str(container.host.euid),
         "annotations": spec.get("annotations") or {},
-        "cgroupsPath": linux.get("cgroupsPath") or "",
+        "cgroupsPath": _cgroup(container, linux.get("cgroupsPath") or "", systemd=request.systemd),
         "ownPids": bool(pid_namespace),
         "fallback": request.fallback,
         "options": {name: getattr(options, name) for name in Options.__slots__},
     }
+
+
+def _cgroup(container: Container, wanted: str, *, systemd: bool) -> str:
+    if not systemd:
+        return wanted
+    from corten.runtime.systemd import Unit
+
+    return Unit.of(wanted, container.id, uid=container.host.euid).path
 
 
 def _listening(entry: Entry) -> _socket.socket:
@@ -455,8 +486,7 @@ def _undo(container: Container) -> None:
     launch = container.launch
     if launch is not None:
         if launch.pid:
-            record = {"pid": launch.pid, "start": start_time(launch.pid)}
-            container._end(record)
+            container._end({"pid": launch.pid, "start": start_time(launch.pid)})
         launch.control.close()
         if launch.pidfd >= 0:
             os.close(launch.pidfd)
@@ -464,7 +494,17 @@ def _undo(container: Container) -> None:
         record = container.entry.record()
         if not record["fallback"]:
             container.cgroups(record).delete()
+            if record["options"]["systemd"] and launch is not None:
+                _stop_unit(container)
     container.entry.remove()
+
+
+def _stop_unit(container: Container) -> None:
+    """What failed may be systemd itself, and that is what the caller shall hear."""
+    try:  # noqa: SIM105 contextlib is not for the start path
+        container.unit(container.entry.spec()).stop()
+    except CortenError:
+        pass
 
 
 def _lacks_environment(spec: RuntimeSpec, pointer: str) -> bool:

@@ -44,6 +44,8 @@ class Controller:
                 from corten.runtime import subordinate_ids
 
                 subordinate_ids.map_users(self._record()["pid"], str(row.args[0]), str(row.args[1]))
+            case "start-unit":
+                self.container.unit(self.spec).start(self._record()["pid"])
             case "move-netdev":
                 self._move_device(row, fds)
             case op:

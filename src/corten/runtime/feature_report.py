@@ -30,7 +30,7 @@ def features(host: Host | None = None) -> dict[str, Any]:
         "linux": {
             "namespaces": sorted(namespaces.FLAGS),
             "capabilities": list(NAMES),
-            "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": True},
+            "cgroup": {"v1": True, "v2": True, "systemd": True, "systemdUser": True, "rdma": True},
             "seccomp": {
                 "enabled": True,
                 "actions": sorted(seccomp.ACTIONS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from corten.kernel.probe import Host
-from corten.model.errors import CortenError, InvalidArgument, NotFound, Unimplemented
+from corten.model.errors import CortenError, InvalidArgument, NotFound
 from corten.runtime.command.foreground import forward_signals, wait
 from corten.runtime.container import Container, Request, read_config, start_now, wants_terminal
 from corten.runtime.container import create as make
@@ -168,8 +168,6 @@ def _open(context: Context) -> Container:
 def _request(context: Context) -> tuple[Request, str]:
     """The request of `create` and `run`, and the bundle's absolute path."""
     given = context.given
-    if context.globals.on("systemd-cgroup") or context.globals.text("cgroup-manager") == "systemd":
-        raise Unimplemented("cannot use the systemd cgroup driver", hint="use cgroupfs: leave --systemd-cgroup out")
     bundle = os.path.abspath(given.text("bundle", "."))
     path = os.path.join(bundle, given.text("config", "config.json"))
     try:
@@ -185,6 +183,7 @@ def _request(context: Context) -> tuple[Request, str]:
         keyring=not given.on("no-new-keyring"),
         preserve=_preserved(context),
         fallback=_fallback(context),
+        systemd=_systemd(context),
     )
     _sockets(context, request)
     return request, bundle
@@ -200,8 +199,14 @@ def _fallback(context: Context) -> bool:
     """Whether to go without cgroups: told so, or an ordinary user who may not make any."""
     if context.globals.text("cgroup-manager") == "disabled":
         return True
+    if _systemd(context):
+        return False
     word = context.globals.text("rootless", "auto")
     return word == "true" or (word == "auto" and os.geteuid() != 0)
+
+
+def _systemd(context: Context) -> bool:
+    return context.globals.on("systemd-cgroup") or context.globals.text("cgroup-manager") == "systemd"
 
 
 def _sockets(context: Context, request: Request) -> None:

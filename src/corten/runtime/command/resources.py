@@ -64,7 +64,10 @@ def update(context: Context) -> int:
     for flag in ("l3-cache-schema", "mem-bw-schema"):
         if context.given.text(flag):
             raise Unimplemented(f"cannot change Intel RDT by --{flag}", hint="write to the group below /sys/fs/resctrl")
-    container.cgroups().update(_resources(context.given))
+    resources = _resources(context.given)
+    if container.entry.record()["options"]["systemd"]:
+        container.unit(container.entry.spec()).update(resources)
+    container.cgroups().update(resources)
     return 0
 
 

@@ -2,7 +2,8 @@
 
 On v1 there is a directory per hierarchy, and the child attaches itself after clone. On v2, and for the v2 tree
 of a hybrid machine, the child is born inside its cgroup (CLONE_INTO_CGROUP). Limits are written before anything runs
-in there; what only small limits would disturb comes first, so that even the launch itself is accounted.
+in there; what only small limits would disturb comes first, so that even the launch itself is accounted. With the
+systemd driver the child waits while systemd makes a unit around it, and the parent half does the rest.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from corten.kernel.cgroups import Hierarchy, Layout
     from corten.model.runtime_spec import IdMapping, Resources
+    from corten.plan.step import Step
 
-__all__ = ["attach", "base", "make", "place", "slot"]
+__all__ = ["attach", "base", "make", "path_of", "place", "slot"]
 
 _ENOENT = 2
 # What a new v1 cpuset lacks, and takes no process without.
@@ -40,19 +42,23 @@ def place(cgroups_path: str, id: str) -> str:
     return ("/" if path.startswith("/") else "") + "/".join(parts)
 
 
+def path_of(draft: Draft) -> str:
+    """The container's cgroup: what `cgroupsPath` says, or with systemd, where the unit of that name has it."""
+    wanted = draft.linux.get("cgroupsPath") or ""
+    if not draft.options.systemd:
+        return place(wanted, draft.id)
+    from corten.runtime.systemd import Unit
+
+    return Unit.of(wanted, draft.id, uid=draft.host.euid).path
+
+
 def make(draft: Draft) -> None:
-    """Directories with what a new one needs, then the limits, then the device rules."""
+    """Directories with what a new one needs, then the limits, then the device rules; systemd makes its own later."""
     if draft.options.cgroup_fallback:
         if draft.linux.get("resources"):
             draft.warn("limits are not enforced: this user may not make cgroups")
-        return
-    path = place(draft.linux.get("cgroupsPath") or "", draft.id)
-    for hierarchy in draft.host.layout.hierarchies:
-        _directory(draft, hierarchy, path)
-    resources = draft.linux.get("resources") or {}
-    _write_limits(draft, resources)
-    _device_rules(draft, resources)
-    _delegate(draft)
+    elif not draft.options.systemd:
+        _furnish(draft, draft.before, "host")
 
 
 def attach(draft: Draft) -> None:
@@ -64,10 +70,40 @@ def attach(draft: Draft) -> None:
     """
     if draft.options.cgroup_fallback:
         return
+    if draft.options.systemd:
+        _by_systemd(draft)
+        return
     for hierarchy in draft.host.layout.v1:
         why = f"account and limit by {hierarchy.name}"
         row = ops.attach_cgroup(slot(hierarchy), "tasks", actor="child", why=why, origin="/linux/cgroupsPath")
         draft.child.append(row)
+
+
+def _by_systemd(draft: Draft) -> None:
+    """systemd makes the unit around the child, which waits; the parent half adds what a unit cannot say."""
+    from corten.runtime.systemd import Unit
+
+    origin = "/linux/cgroupsPath"
+    unit = Unit.of(draft.linux.get("cgroupsPath") or "", draft.id, uid=draft.host.euid)
+    why = "systemd makes a cgroup for a process that there is"
+    draft.child.append(ops.checkpoint("unit", (), actor="child", why=why, origin=origin))
+    draft.child.append(ops.start_unit(unit.name, unit.slice, origin=origin))
+    _furnish(draft, draft.child, "parent")
+    for hierarchy in draft.host.layout.v1:
+        if hierarchy.controllers:  # the named hierarchy is systemd's own, where it has put the process itself
+            why = f"account and limit by {hierarchy.name}"
+            row = ops.attach_cgroup(slot(hierarchy), "cgroup.procs", actor="parent", why=why, origin=origin)
+            draft.child.append(row)
+
+
+def _furnish(draft: Draft, rows: list[Step], actor: str) -> None:
+    path = path_of(draft)
+    for hierarchy in draft.host.layout.hierarchies:
+        rows.append(_directory(draft, hierarchy, path, actor))
+    resources = draft.linux.get("resources") or {}
+    rows += _limits(draft, resources, actor)
+    rows += _device_rules(draft, resources, actor)
+    rows += _delegation(draft, actor)
 
 
 def slot(hierarchy: Hierarchy) -> str:
@@ -80,13 +116,13 @@ def base(hierarchy: Hierarchy, path: str) -> str:
     return hierarchy.directory("/" if path.startswith("/") else "")
 
 
-def _directory(draft: Draft, hierarchy: Hierarchy, path: str) -> None:
+def _directory(draft: Draft, hierarchy: Hierarchy, path: str, actor: str) -> Step:
     """Make the directory and its missing parents, and open it."""
     start = base(hierarchy, path)
     copied = _CPUSET if "cpuset" in hierarchy.controllers else ()
-    enabled = _enabled(draft, hierarchy, start)
-    row = ops.make_cgroup(start, path, copied, enabled, slot=slot(hierarchy), origin="/linux/cgroupsPath")
-    draft.before.append(row)
+    enabled = "" if draft.options.systemd else _enabled(draft, hierarchy, start)
+    origin = "/linux/cgroupsPath"
+    return ops.make_cgroup(start, path, copied, enabled, slot=slot(hierarchy), actor=actor, origin=origin)
 
 
 def _enabled(draft: Draft, hierarchy: Hierarchy, parent: str) -> str:
@@ -96,7 +132,7 @@ def _enabled(draft: Draft, hierarchy: Hierarchy, parent: str) -> str:
     return " ".join(f"+{controller}" for controller in draft.host.read(f"{parent}/cgroup.controllers").split())
 
 
-def _write_limits(draft: Draft, resources: Resources) -> None:
+def _limits(draft: Draft, resources: Resources, actor: str) -> Iterable[Step]:
     if not resources.keys() - {"devices"}:
         return
     layout = draft.host.layout
@@ -107,7 +143,7 @@ def _write_limits(draft: Draft, resources: Resources) -> None:
     writes = limits.v2_writes(resources, bfq=bfq) if version == 2 else limits.v1_writes(resources, bfq=bfq)
     for controller, file, value, pointer in _on_hybrid(layout, writes):
         hierarchy = _holder(draft, controller, pointer)
-        draft.before.append(ops.write_at(slot(hierarchy), file, value.encode(), origin=pointer))
+        yield ops.write_at(slot(hierarchy), file, value.encode(), actor=actor, origin=pointer)
 
 
 def _on_hybrid(layout: Layout, writes: Iterable[limits.Write]) -> Iterable[limits.Write]:
@@ -148,7 +184,7 @@ def _uses_bfq(draft: Draft) -> bool:
     return False
 
 
-def _delegate(draft: Draft) -> None:
+def _delegation(draft: Draft, actor: str) -> Iterable[Step]:
     """Give a v2 cgroup to the container's root, so that it can make cgroups of its own.
 
     config-linux.md, "Cgroup ownership". Only where it has a cgroup namespace of its own and a writable cgroup mount:
@@ -164,8 +200,8 @@ def _delegate(draft: Draft) -> None:
     known = draft.host.read("/sys/kernel/cgroup/delegate") or "cgroup.procs cgroup.subtree_control cgroup.threads"
     why = "the container's root may manage what is below"
     for name in ("", *known.split()):
-        row = ops.chown_at(slot(unified), name, owner, -1, accept=(_ENOENT,), why=why, origin="/linux/uidMappings")
-        draft.before.append(row)
+        place, accept = "/linux/uidMappings", (_ENOENT,)
+        yield ops.chown_at(slot(unified), name, owner, -1, actor=actor, accept=accept, why=why, origin=place)
 
 
 def _writable_mount(draft: Draft) -> bool:
@@ -178,7 +214,7 @@ def _host_id(mappings: Iterable[IdMapping]) -> int | None:
     return next((one["hostID"] for one in mappings if one["containerID"] == 0 and one["size"]), None)
 
 
-def _device_rules(draft: Draft, resources: Resources) -> None:
+def _device_rules(draft: Draft, resources: Resources, actor: str) -> Iterable[Step]:
     """Version 1 by lines in devices.deny and devices.allow, version 2 by an eBPF program; a user may load neither."""
     if draft.rootless or draft.host.in_user_namespace:
         return
@@ -188,7 +224,8 @@ def _device_rules(draft: Draft, resources: Resources) -> None:
     place = "/linux/resources/devices"
     if hierarchy := draft.host.layout.of("devices"):
         for file, line in device_rules.v1_lines(table):
-            draft.before.append(ops.write_at(slot(hierarchy), file, line.encode(), origin=place))
+            yield ops.write_at(slot(hierarchy), file, line.encode(), actor=actor, origin=place)
     elif draft.host.layout.mode == "v2":
         why = "version 2 asks this program at every open and mknod of a device"
-        draft.before.append(ops.attach_devices("cgroup-unified", device_rules.program(table), why=why, origin=place))
+        program = device_rules.program(table)
+        yield ops.attach_devices("cgroup-unified", program, actor=actor, why=why, origin=place)

@@ -45,6 +45,7 @@ class Options:
         "preserve",
         "rootfs",
         "streams",
+        "systemd",
     )
 
     def __init__(
@@ -63,6 +64,7 @@ class Options:
         env: tuple[str, ...] = (),
         rootfs: tuple[Mount, ...] = (),
         notify: tuple[str, str] | tuple[()] = (),
+        systemd: bool = False,
     ) -> None:
         self.console = console
         """Slot ``console``: a socket that takes the terminal's master. Needed when the process wants a terminal."""
@@ -86,6 +88,8 @@ class Options:
         """Go without limits where this user may not make a cgroup, instead of failing (rootless)."""
         self.env = tuple(env)
         """What the launcher adds to the program's environment, such as LISTEN_FDS of socket activation."""
+        self.systemd = systemd
+        """`cgroupsPath` is ``slice:prefix:name``, and systemd makes the cgroup at a controller's row."""
         self.notify = tuple(notify)
         """A directory that holds a socket ``notify``, and where the program finds it: readiness for systemd."""
 

@@ -8,7 +8,7 @@ dumpable until it is the new program, so that nobody inside can look into it whi
 from __future__ import annotations
 
 from corten.plan import flags, ops
-from corten.runtime.compiler.control_groups import base, place
+from corten.runtime.compiler.control_groups import base, path_of
 from corten.runtime.compiler.draft import Draft
 from corten.runtime.compiler.namespaces import FLAGS
 from corten.runtime.compiler.process import bit_mask
@@ -74,7 +74,7 @@ def _cgroups(draft: Draft, below: str) -> str:
     """The child's first deed is to join the v1 hierarchies; on v2 it is born in the cgroup of this slot."""
     if draft.options.cgroup_fallback:
         return ""
-    path = place(draft.linux.get("cgroupsPath") or "", draft.id)
+    path = path_of(draft)
     born_in = ""
     for hierarchy in draft.host.layout.hierarchies:
         inside = f"{path}/{below.strip('/')}" if below else path

@@ -10,6 +10,7 @@ root; below /dev, /proc and /sys no symbolic link is followed at all.
 from __future__ import annotations
 
 from corten.plan import flags, ops
+from corten.runtime.compiler.control_groups import path_of
 from corten.runtime.compiler.control_groups import slot as cgroup_slot
 from corten.runtime.compiler.draft import Draft
 from corten.runtime.compiler.root import strict
@@ -217,6 +218,11 @@ def _cgroup_sources(draft: Draft, n: int) -> None:
     for hierarchy in draft.host.layout.hierarchies:
         one = draft.host.layout.mode == "v2"
         slot = _slot(n) if one else f"{_slot(n)}-{hierarchy.name.removeprefix('name=') or 'unified'}"
+        if draft.options.systemd:  # only the parent half has its handle, and it is there only after the clone
+            path = hierarchy.directory(path_of(draft))
+            row = ops.open_tree("", path, 0, slot=slot, actor="child", origin=f"/mounts/{n}")
+            draft.childs_sources.append(row)
+            continue
         draft.before.append(ops.open_tree(cgroup_slot(hierarchy), "", 0, slot=slot, origin=f"/mounts/{n}"))
 
 

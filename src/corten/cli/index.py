@@ -20,6 +20,7 @@ GROUPS = {
     "volume": "Manage volumes",
     "system": "Manage Corten itself",
     "builder": "Manage builds",
+    "manifest": "Manage image lists for several platforms",
     "registry": "Serve a registry",
 }
 
@@ -66,6 +67,11 @@ image.login:LOGOUT           logout
 image.build:BUILD            image build, build, builder build
 image.build:PRUNE            builder prune
 image.bootstrap:BOOTSTRAP    image bootstrap
+manifest.commands:INSPECT    manifest inspect
+manifest.commands:CREATE     manifest create
+manifest.commands:ANNOTATE   manifest annotate
+manifest.commands:PUSH       manifest push
+manifest.commands:RM         manifest rm
 network.ls:LS                network ls, network list
 network.create:CREATE        network create
 network.connect:CONNECT      network connect

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from corten.cli.flags import Options
     from corten.cli.session import Session
 
-__all__ = ["LOGIN", "LOGOUT", "all_logins_header", "auth_header"]
+__all__ = ["LOGIN", "LOGOUT", "all_logins_header", "auth_header", "login_at"]
 
 
 def auth_header(server: str) -> str:
@@ -30,7 +30,7 @@ def auth_header(server: str) -> str:
 
     from corten.wire.codec import dumps
 
-    return urlsafe_b64encode(dumps(_login_at(server)).encode()).decode()
+    return urlsafe_b64encode(dumps(login_at(server)).encode()).decode()
 
 
 def all_logins_header() -> str:
@@ -41,10 +41,10 @@ def all_logins_header() -> str:
 
     config = read_config()
     servers = {*(config.get("auths") or {}), *(config.get("credHelpers") or {})}
-    return urlsafe_b64encode(dumps({server: _login_at(server) for server in sorted(servers)}).encode()).decode()
+    return urlsafe_b64encode(dumps({server: login_at(server) for server in sorted(servers)}).encode()).decode()
 
 
-def _login_at(server: str) -> dict[str, str]:
+def login_at(server: str) -> dict[str, str]:
     config = read_config()
     if helper := (config.get("credHelpers") or {}).get(server) or config.get("credsStore"):
         return _ask_helper(helper, server)

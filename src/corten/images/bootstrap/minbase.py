@@ -18,7 +18,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -81,16 +81,15 @@ class Run(Protocol):
 
 def install(selection: Selection, paths: dict[str, Path], run: Run, progress: Callable[[str], None]) -> Rootfs:
     """The tree of an installed minbase; `paths` are the packages' files by name, all in one directory."""
-    work = Path(tempfile.mkdtemp(prefix="corten-bootstrap-"))
-    installation = Installation(selection, paths, work / "root", run, progress)
-    try:
+    with ExitStack() as stack:
+        work = Path(tempfile.mkdtemp(prefix="corten-bootstrap-"))
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        installation = Installation(selection, paths, work / "root", run, progress)
+        stack.callback(installation.remove)
         installation.lay_out()
         for number, stage in enumerate(selection.stages):
             installation.install(stage, first=number == 0)
         root = installation.packed()
-    finally:
-        installation.remove()
-        shutil.rmtree(work)
     clean(root)
     write_sources(root, selection.sources)
     return root

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["GLOBAL_FLAGS", "main"]
 
 GLOBAL_FLAGS = (
+    text("context", "c", "Name of the context whose engine to use (see `corten context`)"),
     text("host", "H", "Address of the engine's socket: unix://PATH or tcp://HOST:PORT"),
     text("root", "", "Directory that holds everything of one engine; its socket is DIR/corten.sock"),
     switch("version", "v", "Print the version and end"),
@@ -83,7 +84,9 @@ def _dispatch(argv: list[str]) -> int:
     if words[0] == "help":
         return _help(words[1:])
     path, rest = index.find(words)
-    session = Session(host=options.text("host"), root=options.text("root"), path=path)
+    if options.given("host") and options.given("context"):
+        raise Fault("conflicting options: cannot specify both --host and --context")
+    session = Session(host=options.text("host"), root=options.text("root"), path=path, context=options.text("context"))
     if not path:
         return _group(words)
     return call(index.load(path), session, path, rest)

@@ -15,6 +15,7 @@ __all__ = ["GROUPS", "PATHS", "commands", "find", "load"]
 
 GROUPS = {
     "container": "Manage containers",
+    "context": "Manage names of engines",
     "image": "Manage images",
     "network": "Manage networks",
     "volume": "Manage volumes",
@@ -67,6 +68,15 @@ image.login:LOGOUT           logout
 image.build:BUILD            image build, build, builder build
 image.build:PRUNE            builder prune
 image.bootstrap:BOOTSTRAP    image bootstrap
+context.commands:CREATE      context create
+context.commands:EXPORT      context export
+context.commands:IMPORT      context import
+context.commands:INSPECT     context inspect
+context.commands:LS          context ls, context list
+context.commands:RM          context rm, context remove
+context.commands:SHOW        context show
+context.commands:UPDATE      context update
+context.commands:USE         context use
 manifest.commands:INSPECT    manifest inspect
 manifest.commands:CREATE     manifest create
 manifest.commands:ANNOTATE   manifest annotate

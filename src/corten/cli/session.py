@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 
     from corten.client.connection import Query, Response, Stream
 
-__all__ = ["Outcome", "Session", "report"]
+__all__ = ["DEFAULT", "Outcome", "Session", "report"]
+
+DEFAULT = "default"
+"""The context of an address that is given outright, or of this user's own engine."""
 
 
 class Session:
-    """One call of the command. `host` and `root` are the global options of that name."""
+    """One call of the command. `host`, `root` and `context` are the global options of that name."""
 
-    def __init__(self, *, host: str = "", root: str = "", path: str = "") -> None:
+    def __init__(self, *, host: str = "", root: str = "", path: str = "", context: str = "") -> None:
         self.path = path
+        self._context = context
         self._host = host
         self._root = root
         self._connection: Connection | None = None
@@ -40,12 +44,36 @@ class Session:
     # Where the engine is
 
     def address(self) -> Address:
+        """The engine of the context in use; see `context` and `plain_address`."""
+        context = self.context()
+        if context == DEFAULT:
+            return Address(self.plain_address())
+        from corten.cli.context.store import address_of
+
+        return Address(address_of(context))
+
+    def plain_address(self) -> str:
         """--host, CORTEN_HOST, --root, CORTEN_ROOT, DOCKER_HOST, else this user's own engine, in this order."""
         if named := self._host or variable("CORTEN_HOST"):
-            return Address(named)
+            return named
         if root := self.root():
-            return Address("unix://" + root_socket(root))
-        return Address(variable("DOCKER_HOST") or "unix://" + system_socket())
+            return "unix://" + root_socket(root)
+        return variable("DOCKER_HOST") or "unix://" + system_socket()
+
+    def context(self) -> str:
+        """The context in use: --context; ``default`` where an address is given outright; else the chosen one."""
+        if self._context:
+            return self._context
+        given = self._host or variable("CORTEN_HOST") or self.root() or variable("DOCKER_HOST")
+        if given:
+            return DEFAULT
+        from corten.cli.settings import current_context
+
+        return current_context() or DEFAULT
+
+    def named_context(self) -> bool:
+        """Whether --context stood on the command line."""
+        return bool(self._context)
 
     def root(self) -> str:
         """The directory that --root or CORTEN_ROOT name for everything of an engine; empty for the system's places."""
@@ -53,7 +81,7 @@ class Session:
 
     def owns_engine(self) -> bool:
         """Whether the engine at our address is ours to start: nobody pointed us at another's."""
-        if self._host or variable("CORTEN_HOST"):
+        if self._host or variable("CORTEN_HOST") or self.context() != DEFAULT:
             return False
         return bool(self.root()) or not variable("DOCKER_HOST")
 

@@ -1,4 +1,4 @@
-"""What the user's Docker configuration (`~/.docker/config.json`) says that concerns us: proxies and logins.
+"""What the user's Docker configuration (`~/.docker/config.json`) says that concerns us: proxies, logins, contexts.
 
 It is read when a command needs it and not before; a file that is not there says nothing.
 """
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["config_path", "proxies", "read_config"]
+__all__ = ["config_path", "current_context", "proxies", "read_config", "write_config"]
 
 _PROXIES = {
     "httpProxy": "HTTP_PROXY",
@@ -45,6 +45,43 @@ def read_config() -> dict[str, Any]:
     if not isinstance(config, dict):
         raise Fault(f"cannot read {path}: it holds no JSON object", hint="move it away or mend it")
     return config
+
+
+def write_config(config: dict[str, Any]) -> None:
+    """Replace the configuration in one step; only its owner may read it."""
+    import os
+
+    from corten.wire.codec import dumps_indented
+
+    path = os.path.realpath(config_path())
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    fresh = f"{path}.{os.getpid()}"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(dumps_indented(config, "\t") + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    except BaseException:
+        os.unlink(fresh)
+        raise
+
+
+def current_context() -> str:
+    """The context that DOCKER_CONTEXT names, else the one that `context use` chose; empty for the default one.
+
+    Every start asks; most configurations choose none, and are not parsed for it.
+    """
+    if named := variable("DOCKER_CONTEXT"):
+        return named
+    try:
+        with open(config_path(), encoding="utf-8") as file:
+            if "currentContext" not in file.read():
+                return ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return str(read_config().get("currentContext") or "")
 
 
 def proxies() -> list[tuple[str, str]]:

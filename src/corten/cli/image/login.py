@@ -6,12 +6,11 @@ it names. The engine never stores one; each request lends what it needs.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from corten.cli.flags import switch, text
 from corten.cli.image.names import HUB
-from corten.cli.settings import config_path, read_config
+from corten.cli.settings import read_config, write_config
 from corten.cli.table import Command, Fault
 
 TYPE_CHECKING = False
@@ -89,25 +88,6 @@ def _helper(helper: str, verb: str, message: str) -> tuple[int, str]:
     except OSError as error:
         raise Fault(f"cannot run docker-credential-{helper}: {error.strerror}", hint="it must be in PATH") from None
     return done.returncode, done.stdout
-
-
-def _write_config(config: dict[str, Any]) -> None:
-    """Replace the configuration in one step; only its owner may read it."""
-    from corten.wire.codec import dumps_indented
-
-    path = os.path.realpath(config_path())
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    fresh = f"{path}.{os.getpid()}"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(dumps_indented(config, "\t") + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except BaseException:
-        os.unlink(fresh)
-        raise
 
 
 # login
@@ -193,7 +173,7 @@ def _remember(server: str, name: str, password: str, token: str) -> None:
     else:
         entry = {"auth": b64encode(f"{name}:{'' if token else password}".encode()).decode()}
         config.setdefault("auths", {})[server] = {**entry, "identitytoken": token} if token else entry
-    _write_config(config)
+    write_config(config)
 
 
 def _logout(session: Session, _: Options, words: list[str]) -> int:
@@ -207,7 +187,7 @@ def _logout(session: Session, _: Options, words: list[str]) -> int:
     if helper := (config.get("credHelpers") or {}).get(server) or config.get("credsStore"):
         _helper(helper, "erase", server)
     del logins[server]
-    _write_config(config)
+    write_config(config)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""python -m tests.bench [ROW…] [--rounds N] [--json FILE]: run the rows and print their table."""
+"""python -m tests.bench [ROW…] [--rounds N] [--newest] [--json FILE]: run the rows and print their table."""
 
 import argparse
 import json
@@ -10,19 +10,19 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench.peers import Containerd, Corten, Dockerd, Engine, Namespace, Podman, available, versions
+from tests.bench.peers import Containerd, Corten, Dockerd, Engine, Namespace, Podman, available, newest, versions
 from tests.bench.rows import ENGINE_ROWS, IMAGE_ROWS, RUNTIME_ROWS
 from tests.bench.turns import Measured
 from tests.images import stand_ins
 
 
-def start_engines(stack: ExitStack, scratch: Path, names: set[str]) -> list[Engine]:
-    """Start what is installed and wanted; each is closed with the stack."""
+def start_engines(stack: ExitStack, scratch: Path, names: set[str], over: Path | None) -> list[Engine]:
+    """Start what is installed and wanted, the peers with `over` laid over /usr; each is closed with the stack."""
     makers: dict[str, tuple[tuple[str, ...], Callable[[], Engine]]] = {
         "corten": ((), lambda: Corten(scratch / "corten")),
-        "docker": (("dockerd", "docker"), lambda: Dockerd(scratch / "docker")),
-        "podman": (("podman",), lambda: Podman(scratch / "podman")),
-        "ctr": (("containerd", "ctr"), lambda: Containerd(scratch / "ctr")),
+        "docker": (("dockerd", "docker"), lambda: Dockerd(scratch / "docker", over=over)),
+        "podman": (("podman",), lambda: Podman(scratch / "podman", over=over)),
+        "ctr": (("containerd", "ctr"), lambda: Containerd(scratch / "ctr", over=over)),
     }
     archive = scratch / "tiny.tar"
     archive.write_bytes(stand_ins("tiny:latest"))
@@ -58,10 +58,13 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", help=f"of {', '.join([*RUNTIME_ROWS, *ENGINE_ROWS, *IMAGE_ROWS])}")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", default="", help="contenders, by comma")
+    parser.add_argument("--newest", action="store_true", help="with the peers of Debian unstable")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if os.geteuid():
         sys.exit("./dev bench: the engines need root")
+    if unknown := set(options.rows) - {*RUNTIME_ROWS, *ENGINE_ROWS, *IMAGE_ROWS}:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
     wanted = set(options.rows) or {*RUNTIME_ROWS, *ENGINE_ROWS, *IMAGE_ROWS}
     names = set(filter(None, options.only.split(",")))
     results: list[Measured] = []
@@ -71,17 +74,18 @@ def main() -> int:
             results.append(one)
             show(one)
 
-    print("peers:", "; ".join(versions().values()))
+    over = newest() if options.newest else None
     scratch = Path(tempfile.mkdtemp(prefix="corten-bench-", dir="/dev/shm"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        namespace = Namespace(over)
+        stack.callback(namespace.close)
+        print("peers:", "; ".join(versions(namespace.enter).values()))
         if wanted & RUNTIME_ROWS.keys():
-            namespace = Namespace()
-            stack.callback(namespace.close)
             for row in (one for one in RUNTIME_ROWS if one in wanted):
                 keep(RUNTIME_ROWS[row](runtimes(namespace, names), options.rounds, scratch))
         if wanted & (ENGINE_ROWS.keys() | IMAGE_ROWS.keys()):
-            engines = start_engines(stack, scratch, names)
+            engines = start_engines(stack, scratch, names, over)
             for row in (one for one in ENGINE_ROWS if one in wanted):
                 keep(ENGINE_ROWS[row](engines, options.rounds))
             for row in (one for one in IMAGE_ROWS if one in wanted):

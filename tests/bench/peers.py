@@ -1,10 +1,12 @@
 """The contenders: each engine started privately, in its own mount and network namespace, its store on tmpfs.
 
+`newest()` gives Debian unstable's peers: unpacked, and laid over /usr in a contender's own mount namespace, so that
+every path, library and helper is theirs and the machine keeps its own.
+
 On a hybrid cgroup host Debian's crun and podman refuse to start; in their private mount namespace the empty v2 tree is
 unmounted, which the machine itself does not notice.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,7 +15,9 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Containerd", "Corten", "Dockerd", "Engine", "Namespace", "Podman", "available"]
+from tests.conformance.debian import unpacked
+
+__all__ = ["Containerd", "Corten", "Dockerd", "Engine", "Namespace", "Podman", "available", "newest", "versions"]
 
 PRELUDE = """
 mount --make-rprivate / && mount --make-rshared / && ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_forward
@@ -26,11 +30,21 @@ def available(*programs: str) -> bool:
     return all(shutil.which(program) for program in programs)
 
 
-class Namespace:
-    """A mount and network namespace of our own, held by a sleeping process; `enter` is the prefix to run in it."""
+def newest() -> Path:
+    """The tree to give as `over`; RuntimeError where Debian unstable cannot be had."""
+    packages = ("docker.io", "containerd", "runc", "crun", "bubblewrap", "podman", "conmon", "netavark", "buildah")
+    return unpacked(*packages, dependencies=True)
 
-    def __init__(self) -> None:
-        script = PRELUDE + "echo ready; exec sleep infinity"
+
+class Namespace:
+    """A mount and network namespace of our own, held by a sleeping process; `enter` is the prefix to run in it.
+
+    The usr directory of `over`, if given, is laid over the host's.
+    """
+
+    def __init__(self, over: Path | None = None) -> None:
+        covering = f"mount -t overlay overlay -o lowerdir={over}/usr:/usr /usr\n" if over else ""
+        script = PRELUDE + covering + "echo ready; exec sleep infinity"
         self.holder = subprocess.Popen(["unshare", "-m", "-n", "bash", "-c", script], stdout=subprocess.PIPE)
         assert self.holder.stdout
         self.holder.stdout.readline()
@@ -73,8 +87,8 @@ def descendants(pid: int) -> list[int]:
 class Dockerd:
     name = "docker"
 
-    def __init__(self, root: Path, cli: str = "docker", *more: str) -> None:
-        self.namespace = Namespace()
+    def __init__(self, root: Path, cli: str = "docker", *more: str, over: Path | None = None) -> None:
+        self.namespace = Namespace(over)
         self.root = root
         root.mkdir(parents=True)
         self.socket: Path | None = root / "docker.sock"
@@ -112,14 +126,21 @@ class Podman:
     name = "podman"
     socket: Path | None = None
 
-    def __init__(self, root: Path) -> None:
-        self.namespace = Namespace()
+    def __init__(self, root: Path, over: Path | None = None) -> None:
+        self.namespace = Namespace(over)
         self.root = root
         root.mkdir(parents=True)
         # Its default limits are above what a root without CAP_SYS_RESOURCE may set.
         settings = root / "containers.conf"
         settings.write_text('[containers]\ndefault_ulimits = ["nofile=10000:10000", "nproc=10000:10000"]\n')
-        base = ["env", f"CONTAINERS_CONF={settings}", "podman", f"--root={root}/data", f"--runroot={root}/run"]
+        base = [
+            "env",
+            f"CONTAINERS_CONF={settings}",
+            "PODMAN_IGNORE_CGROUPSV1_WARNING=1",
+            "podman",
+            f"--root={root}/data",
+            f"--runroot={root}/run",
+        ]
         base.append(f"--tmpdir={root}/tmp")
         self.cli = [*self.namespace.enter, *base, "--cgroup-manager=cgroupfs", "--events-backend=none"]
 
@@ -138,8 +159,8 @@ class Podman:
 class Containerd:
     name = "ctr"
 
-    def __init__(self, root: Path) -> None:
-        self.namespace = Namespace()
+    def __init__(self, root: Path, over: Path | None = None) -> None:
+        self.namespace = Namespace(over)
         root.mkdir(parents=True)
         self.socket: Path | None = None
         address = root / "containerd.sock"
@@ -152,7 +173,7 @@ class Containerd:
         command = [*self.namespace.enter, "containerd", "--config", str(config)]
         self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for(address, "containerd")
-        self.cli = ["ctr", "-a", str(address)]
+        self.cli = [*(self.namespace.enter if over else ()), "ctr", "-a", str(address)]
 
     def pids(self) -> list[int]:
         return descendants(self.process.pid)
@@ -204,16 +225,12 @@ class Corten:
         self.namespace.close()
 
 
-def versions() -> dict[str, str]:
-    """The version line of each peer that is installed."""
+def versions(enter: list[str]) -> dict[str, str]:
+    """The version line of each peer that is there, asked behind the prefix `enter`."""
     asked = dict.fromkeys(("runc", "crun", "bwrap", "dockerd", "podman"), "--version")
     found = {}
     for program, flag in asked.items():
         if available(program):
-            out = subprocess.run([program, flag], capture_output=True, text=True, check=False).stdout
+            out = subprocess.run([*enter, program, flag], capture_output=True, text=True, check=False).stdout
             found[program] = out.splitlines()[0] if out else ""
     return found
-
-
-if __name__ == "__main__":
-    print(json.dumps(versions(), indent=1))

@@ -6,6 +6,7 @@ installation.
 Nothing of the host's package database is touched, and no maintainer script runs.
 
     root = unpacked("docker-cli")        # Path; root / "usr/bin/docker" is Debian unstable's
+    root = unpacked("podman", dependencies=True)    # with every library that it needs
 """
 
 import shutil
@@ -20,24 +21,27 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 UNSTABLE = "unstable"
 
 
-def unpacked(*packages: str) -> Path:
-    """The directory that holds the files of `packages` from Debian unstable, without their dependencies.
+def unpacked(*packages: str, dependencies: bool = False) -> Path:
+    """The directory that holds the files of `packages` from Debian unstable, and of what they depend on if asked for.
 
     Raises RuntimeError where they cannot be had: no apt, no mirror, no network.
     """
     for program in ("apt-get", "dpkg-deb"):
         if not shutil.which(program):
             raise RuntimeError(f"no {program} on this machine")
-    return suite(f"debian-{UNSTABLE}-{'-'.join(packages)}-1", lambda place: fetch(place, packages))
+    name = f"debian-{UNSTABLE}-{'-'.join(packages)}-{'all-' if dependencies else ''}1"
+    return suite(name, lambda place: fetch(place, packages, dependencies=dependencies))
 
 
-def fetch(place: Path, packages: tuple[str, ...]) -> None:
+def fetch(place: Path, packages: tuple[str, ...], *, dependencies: bool) -> None:
     apt = private_root(place / "apt")
     run("apt-get", *apt, "update", "-qq")
-    run("apt-get", *apt, "download", "-qq", *packages, cwd=place)
-    for package in place.glob("*.deb"):
+    if dependencies:  # the empty status makes apt resolve down to the C library
+        run("apt-get", *apt, "install", "-qq", "-y", "--no-install-recommends", "--download-only", *packages)
+    else:
+        run("apt-get", *apt, "download", "-qq", *packages, cwd=place / "apt/cache/archives")
+    for package in sorted(place.glob("apt/cache/archives/*.deb")):
         run("dpkg-deb", "--extract", package, place)
-        package.unlink()
     shutil.rmtree(place / "apt")
 
 

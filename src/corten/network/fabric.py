@@ -77,8 +77,8 @@ class Fabric:
             if network.bridge and network.id in used:
                 self.host.furnish_bridge(network)
                 self._raised.add(network.id)
-        self._sweep()
-        if self._raised:
+        # Where a bridge of ours stands there is a table too, and in it perhaps the ports of those that ended meanwhile.
+        if self._sweep() or self._raised:
             self.host.rebuild_firewall(self._whole())
 
     def reset(self) -> None:
@@ -93,14 +93,15 @@ class Fabric:
         """Apply a change that the records already show."""
         self.host.firewall(messages, self._whole)
 
-    def _sweep(self) -> None:
-        """Delete devices on our bridges that belong to no container any more."""
+    def _sweep(self) -> bool:
+        """Delete devices on our bridges that belong to no container any more; whether there is any bridge."""
         links = rtnetlink.links(self.host.route)
         bridges = {network.bridge for network in self.records.networks.values() if network.bridge}
         ours = {link.ifindex for link in links if link.name in bridges}
         known = {endpoint.port for sandbox in self.records.sandboxes.values() for endpoint in sandbox.endpoints}
         stray = [link.name for link in links if link.master in ours and link.name.startswith("vc")]
         self.host.send([rtnetlink.delete_link(n, accept=(errno.ENODEV,)) for n in stray if n not in known])
+        return bool(ours)
 
     def _with_subnets(self, network: Network) -> Network:
         own = {

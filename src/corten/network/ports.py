@@ -131,12 +131,13 @@ def _first_free(request: PortRequest, addresses: list[str], taken: Collection[Pu
         return []
     candidates = list(_candidates(request))
     patience = HAND_OVER_SECONDS if len(candidates) == 1 else 0.0
-    for candidate in candidates:
-        try:
-            return _hold(request, addresses, candidate, taken, patience)
-        except PortTaken as occupied:
-            if len(candidates) == 1:
-                raise Internal(str(occupied), hint=occupied.hint) from None
+    with ExitStack() as rejected:  # held meanwhile, or the kernel would choose them again
+        for candidate in candidates:
+            try:
+                return _hold(request, addresses, candidate, taken, patience, rejected)
+            except PortTaken as occupied:
+                if len(candidates) == 1:
+                    raise Internal(str(occupied), hint=occupied.hint) from None
     raise ResourceExhausted(
         f"Bind for {addresses[0]}:{request.host_port or 'any port'} failed: all ports are allocated",
         hint="free one of them, or leave the choice to the engine: -p " + str(request.port),
@@ -159,9 +160,14 @@ def _candidates(request: PortRequest) -> Iterator[int]:
 
 
 def _hold(
-    request: PortRequest, addresses: list[str], number: int, taken: Collection[PublishedPort], patience: float
+    request: PortRequest,
+    addresses: list[str],
+    number: int,
+    taken: Collection[PublishedPort],
+    patience: float,
+    rejected: ExitStack,
 ) -> Held:
-    """Bind `number` on all of `addresses`, or nothing."""
+    """Bind `number` on all of `addresses`, or nothing. What the kernel chose and is not free goes to `rejected`."""
     held: Held = []
     with ExitStack() as undo:
         for address in addresses:
@@ -175,7 +181,11 @@ def _hold(
             if sock:
                 undo.enter_context(sock)
                 number = sock.getsockname()[1]
-            held.append((msgspec.structs.replace(port, host_port=number), sock))
+            chosen = msgspec.structs.replace(port, host_port=number)
+            if any(chosen.meets(other) for other in taken):  # the kernel's choice; its last owner has just let it go
+                rejected.push(undo.pop_all())
+                raise PortTaken(f"Bind for {address}:{number} failed: port is already allocated", "")
+            held.append((chosen, sock))
         undo.pop_all()
     return held
 

@@ -9,7 +9,6 @@ import errno
 import os
 import secrets
 import socket
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,9 +73,6 @@ class Reservation(NamedTuple):
             sock.close()
 
 
-PORT_ATTEMPTS = 5
-
-
 class Sandboxes:
     """Every container's network. `find` resolves a network's name or id."""
 
@@ -107,25 +103,15 @@ class Sandboxes:
             sandbox = Sandbox(id=secrets.token_hex(32), request=request)
             for wanted in request.wanted():
                 sandbox = self._placed(sandbox, wanted)
-            for _ in range(PORT_ATTEMPTS - 1):
-                try:
-                    return self._recorded(sandbox)
-                except sqlite3.IntegrityError:
-                    # The kernel gave a port whose last owner has let it go but is still recorded: ask for another.
-                    continue
-            return self._recorded(sandbox)
-
-    def _recorded(self, sandbox: Sandbox) -> Reservation:
-        """Bind the ports that the sandbox asks for and keep it in the database, or neither."""
-        published, sockets = self._published(sandbox)
-        sandbox = msgspec.structs.replace(sandbox, ports=tuple(published))
-        try:
-            found = Reservation(self._namespace(sandbox), sandbox, self._files(sandbox), tuple(sockets))
-            self._records.put_sandbox(sandbox, self._events(sandbox, "connect"))
-        except BaseException:
-            for sock in sockets:
-                sock.close()
-            raise
+            published, sockets = self._published(sandbox)
+            sandbox = msgspec.structs.replace(sandbox, ports=tuple(published))
+            try:
+                found = Reservation(self._namespace(sandbox), sandbox, self._files(sandbox), tuple(sockets))
+                self._records.put_sandbox(sandbox, self._events(sandbox, "connect"))
+            except BaseException:
+                for sock in sockets:
+                    sock.close()
+                raise
         return found
 
     def join(self, container: str, join: NetworkJoin) -> None:

@@ -121,6 +121,28 @@ def test_after_a_kill_addresses_ports_and_names_are_as_before(corten: Engine) ->
         corten.reserve("back", ports=WEB)
 
 
+def test_ports_of_containers_that_ended_while_nobody_watched_are_published_no_more(corten: Engine) -> None:
+    """Also where no container runs any more, and the next one may come in a week: a dead address takes no traffic."""
+    box = corten.run("bridge", ports=WEB)
+    assert "8080" in elements("any4")
+    corten.restart()
+    corten.networks.restore({})
+    assert elements("any4") == ""
+    box.end()
+
+
+def test_a_port_that_is_free_but_still_recorded_is_not_given_to_another(corten: Engine) -> None:
+    """The monitor lets go of it before the engine hears of the end, and the kernel may choose it again at once."""
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40009")
+    ended = corten.run("bridge", ports=(PortRequest(80, "tcp", "", ""),) * 5)
+    for sock in ended.sockets:  # type: ignore[attr-defined]
+        sock.close()
+    for _ in range(8):
+        reservation = corten.reserve("bridge", ports=(PortRequest(80, "tcp", "", ""),))
+        reservation.close_fds()
+        corten.networks.release(reservation.sandbox.container)
+
+
 def test_after_the_bridge_and_the_table_were_lost_restore_makes_them_again(corten: Engine) -> None:
     box = corten.run("bridge", ports=WEB)
     corten.restart()

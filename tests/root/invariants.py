@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from corten.client.address import Address
 from corten.client.engine import Engine as Client
 from corten.model import roots
+from corten.model.errors import CortenError
 from corten.network import Identity
 from tests.root.engines import Engine
 
@@ -47,9 +48,16 @@ class Rows(NamedTuple):
 def hold(engine: Engine, seconds: float = 10) -> None:
     """Fail with the list of what disagrees, unless it comes to agree in time."""
     deadline = time.monotonic() + seconds
-    while found := violations(engine):
+    while found := seen(engine):
         assert time.monotonic() < deadline, "\n".join(found)
         time.sleep(0.1)
+
+
+def seen(engine: Engine) -> list[str]:
+    try:
+        return violations(engine)
+    except (OSError, CortenError) as error:
+        raise AssertionError(f"{error}; the engine's log ends so:\n{engine.log[-4000:]}") from error
 
 
 def violations(engine: Engine) -> list[str]:

@@ -129,6 +129,7 @@ def registry(engine: Engine) -> Iterator[str]:
         yield name
 
 
+@pytest.mark.timeout(60 + 10 * ROUNDS)
 @pytest.mark.usefixtures("registry")
 def test_an_engine_killed_at_random_instants_loses_and_leaks_nothing(engine: Engine) -> None:
     print(f"CORTEN_SEED={SEED}")

@@ -19,7 +19,7 @@ from corten.api.http.connection import Exchange, Outflow, Response
 from corten.api.lanes import Lane, Lanes
 from corten.api.router import Route, Router
 from corten.api.versions import EVERY_ANSWER, split
-from corten.model.errors import Cancelled, CortenError, Internal, NotFound
+from corten.model.errors import Cancelled, CortenError, Internal, NotFound, of_system
 
 __all__ = ["Dispatcher"]
 
@@ -43,6 +43,9 @@ class Dispatcher:
         except CortenError as error:
             await self._fail(exchange, error)
         except Exception as error:
+            if isinstance(error, OSError) and (refused := of_system(error)) is not None:
+                await self._fail(exchange, refused)
+                return
             log.exception("%s %s failed", exchange.request.method, exchange.request.target)
             await self._fail(exchange, Internal(f"{type(error).__name__}: {error}", hint="this is a bug in Corten"))
 

@@ -20,6 +20,7 @@ from corten.build.graph import Exec
 from corten.build.mounts import Mounted
 from corten.build.stubs import Stub
 from corten.build.tools import Host, Tools
+from corten.model import lowerdir
 from corten.model.cancel import Cancel
 from corten.model.container import HostConfig
 from corten.model.errors import CortenError, Unimplemented
@@ -95,7 +96,7 @@ def rootfs(tools: Tools, snapshot: str, between: str) -> Mount:
     changes = tools.snapshots.changes(snapshot)
     if changes.form is Form.PLAIN:
         raise Unimplemented("cannot RUN: the builder needs overlayfs below the engine's root, which is not there")
-    lowers = ":".join([between, *map(str, changes.lowers)])
+    lowers = lowerdir.join([between, *map(str, changes.lowers)])
     work = changes.path.parent / "work"
     return Mount("overlay", "overlay", (f"lowerdir={lowers}", f"upperdir={changes.path}", f"workdir={work}"))
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from corten.kernel import detached
+from corten.model import lowerdir
 from corten.model.mount import Mount
 from corten.model.whiteout import Form
 from corten.snapshots import Snapshotter
@@ -72,7 +73,7 @@ def writable(mount: Mount) -> Iterator[int]:
     if mount.type == "bind":
         fd = os.open(mount.source, OPEN)
     else:
-        lowers = (mount.option("lowerdir") or "").split(":")
+        lowers = lowerdir.split(mount.option("lowerdir") or "")
         fd = detached.overlay(lowers, mount.option("upperdir") or "", mount.option("workdir") or "")
     try:
         yield fd

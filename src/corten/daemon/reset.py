@@ -26,6 +26,7 @@ __all__ = ["main", "reset"]
 
 GRACE = 20.0
 MNT_DETACH = 2
+MONITORS_STATE = 4  # native/monitor.c: STATE_DIR
 log = logging.getLogger("corten.daemon")
 
 
@@ -54,6 +55,7 @@ def reset(roots: Roots) -> None:
     except (CortenError, OSError) as error:
         log.warning("the records are broken, going by places and names: %s", error)
     kill_leftovers(roots)
+    kill_monitors(roots)
     for mount in mounts_below(roots):
         ctypes.CDLL(None, use_errno=True).umount2(mount.encode(), MNT_DETACH)
     for path in (roots.run, roots.data):
@@ -96,6 +98,19 @@ def kill_leftovers(roots: Roots) -> None:
                 with suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
             _remove_cgroup(directory)
+
+
+def kill_monitors(roots: Roots) -> None:
+    """Kill monitors that outlive their container for the sake of a slow client: they are in no container's cgroup.
+
+    One is known by its state directory, which it holds open, also where that has been removed.
+    """
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+            held = os.readlink(f"/proc/{entry}/fd/{MONITORS_STATE}")
+            if words[1:2] == [b"@monitor"] and held.startswith(f"{roots.run}/tasks/"):
+                os.kill(int(entry), signal.SIGKILL)
 
 
 def _remove_cgroup(directory: str) -> None:

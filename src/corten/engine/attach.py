@@ -15,7 +15,7 @@ from corten.engine import logs
 from corten.engine.record import Container
 from corten.engine.requests import AttachOptions, LogQuery
 from corten.engine.services import Services, commit, event
-from corten.model.errors import Conflict, InvalidArgument, NotFound
+from corten.model.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from corten.tasks import AttachOptions as Streams
 from corten.tasks import Task
 from corten.tasks import keys as sequence
@@ -51,7 +51,8 @@ def attach(services: Services, reference: str, options: AttachOptions, take: Tak
         commit(services, container, events=[event(container, "attach")])
         pending = Pending(*take(tty=container.record.config.tty), options)
         if container.task is not None and container.state.is_up:
-            hand_over(container, container.task, pending)
+            with suppress(FailedPrecondition):  # its monitor is gone: it ends now, and so does the client's stream
+                hand_over(container, container.task, pending)
         elif options.stream and (not options.logs or container.state.status == "created"):
             container.pending.append(pending)  # there is no log yet: all that comes is still to come
         else:

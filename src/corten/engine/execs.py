@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,7 @@ from corten.wire import stdcopy
 __all__ = ["Execs"]
 
 KEPT_AFTER_EXIT = 300.0  # seconds, and then until the next exec is made
+NOT_RUN = 126
 
 
 class Instance:
@@ -79,9 +81,14 @@ class Execs:
                 verb = "is already running" if instance.running else "has already run"
                 raise Conflict(f"Error: Exec command {id} {verb}")
             instance.started = True
-        fd, early = take(tty=how.tty) if take is not None and not how.detach else (-1, b"")
+        fd = -1
         try:
+            fd, early = take(tty=how.tty) if take is not None and not how.detach else (-1, b"")
             self._launch(instance, how, fd, early)
+        except BaseException:
+            if not instance.running:  # whatever kept it from running, it will never end by itself
+                self._ended(instance, NOT_RUN)
+            raise
         finally:
             if fd >= 0:
                 os.close(fd)
@@ -109,9 +116,15 @@ class Execs:
             instance.running = True
         self._tell(instance, f"exec_start: {' '.join(config.cmd or ())}")
         # Its output waits for the client; only then may its end be told.
-        if fd >= 0:
-            instance.exec.attach(fd, streams(config, how), early)
-        instance.exec.subscribe(partial(self._exited, instance))
+        try:
+            if fd >= 0:
+                instance.exec.attach(fd, streams(config, how), early)
+        except CortenError:
+            with suppress(CortenError):
+                instance.exec.release()  # or its output would wait for ever
+            raise
+        finally:
+            instance.exec.subscribe(partial(self._exited, instance))
 
     def _process(self, container: Container, config: ExecConfig, how: ExecStart) -> Process:
         """The OCI process object: the container's own, with what the exec says otherwise."""

@@ -6,7 +6,15 @@ at the plan's program rows; the texts are those that Docker's command line recog
 
 from typing import NamedTuple
 
-from corten.model.errors import CortenError, FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied
+from corten.model.errors import (
+    CortenError,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    of_system,
+)
 
 __all__ = ["CREATING", "EXECUTING", "Failure", "explained"]
 
@@ -35,6 +43,8 @@ def explained(error: Exception, *, prefix: str = CREATING) -> Failure:
         return Failure(code, InvalidArgument(f"{prefix}{error.message}: unknown", hint=HINTS.get(code, "")))
     if isinstance(error, CortenError):
         return Failure(FAILED, error)
+    if isinstance(error, OSError) and (refused := of_system(error, "cannot start the container")) is not None:
+        return Failure(FAILED, refused)
     return Failure(FAILED, Internal(f"{prefix}{error}: unknown"))
 
 

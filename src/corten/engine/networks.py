@@ -15,6 +15,7 @@ from corten.engine.services import Services, commit
 from corten.model.container import EndpointSettings
 from corten.model.errors import Conflict, NotFound, PermissionDenied, Unimplemented
 from corten.network import Ipam, NetworkSpec
+from corten.tasks import Task
 from corten.wire.filters import NONE, Filters
 
 __all__ = ["Networks"]
@@ -47,8 +48,8 @@ class Networks:
             check_connectable(container)
             if network.name in container.record.networks:
                 raise PermissionDenied(f"endpoint with name {container.name} already exists in network {network.name}")
-            if container.state.is_up:
-                with namespace(container) as netns, sandbox.files_following(self._services, container):
+            if container.task is not None:
+                with namespace(container.task) as netns, sandbox.files_following(self._services, container):
                     self._services.networks.connect(container.id, sandbox.endpoint(network.name, settings), netns)
             joined = {**container.record.networks, network.name: settings}
             commit(self._services, container, record=replace(container.record, networks=joined), durable=True)
@@ -62,8 +63,8 @@ class Networks:
                 raise PermissionDenied(f"container {container.id} is not connected to network {network.name}")
             if container.record.host.network_mode == "host":
                 raise Conflict("container cannot be disconnected from host network or connected to host network")
-            if container.state.is_up:
-                with namespace(container) as netns, sandbox.files_following(self._services, container):
+            if container.task is not None:
+                with namespace(container.task) as netns, sandbox.files_following(self._services, container):
                     self._services.networks.disconnect(container.id, network.name, netns, force=force)
             left = {name: s for name, s in container.record.networks.items() if name != network.name}
             commit(self._services, container, record=replace(container.record, networks=left), durable=True)
@@ -92,9 +93,9 @@ def check_connectable(container: Container) -> None:
 
 
 @contextmanager
-def namespace(container: Container) -> Iterator[int]:
-    """A handle of a running container's network namespace."""
-    fd = os.open(f"/proc/{container.state.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def namespace(task: Task) -> Iterator[int]:
+    """A handle of a running container's network namespace; Conflict when it has just ended."""
+    fd = task.namespace_fd("net")
     try:
         yield fd
     finally:

@@ -124,8 +124,8 @@ class Container:
     """The identity of one container in this engine: its two records, its lock, its task while it runs, who waits for
     it.
 
-    `lock` is held during every change of the container and never while waiting for its exit. `kept` says that
-    somebody is about to start it again, so that `--rm` must not take it away.
+    `lock` is held during every change of the container and never while waiting for its exit. `keepers` is
+    how many are about to start it again, so that `--rm` must not take it away.
     """
 
     def __init__(self, record: Record, state: State) -> None:
@@ -140,7 +140,7 @@ class Container:
         self.probe: Probe | None = None
         self.story: list[dict[str, object]] = []
         self.backoff = 0.0
-        self.kept = False
+        self.keepers = 0
         self.followers: set[int] = set()
 
     def ring(self) -> None:

@@ -84,6 +84,6 @@ def finish(services: Services, container: Container, *, booted: bool) -> None:
         elif booted and state.status == "exited" and restart.after_boot(host.restart_policy, state):
             with container.lock:
                 launch(services, container)
-    except CortenError:
+    except (CortenError, OSError):
         # Its state says why; one container must not keep the engine from coming up.
         return

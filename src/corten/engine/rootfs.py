@@ -13,6 +13,7 @@ from typing import NamedTuple
 from corten.engine.record import Container, MountPoint
 from corten.engine.services import Services
 from corten.kernel import detached
+from corten.model import lowerdir
 from corten.model.container import HostConfig
 from corten.model.errors import FailedPrecondition, InvalidArgument
 from corten.model.mount import Mount
@@ -53,7 +54,8 @@ def mounts(services: Services, container: Container) -> list[Mount]:
         return [Mount("bind", found.path, ("rbind", "rw"))]
     upper = str(services.snapshots.changes(container.id).path)
     work = os.path.join(os.path.dirname(upper), "work")
-    return [Mount("overlay", "overlay", (f"lowerdir={found.path}", f"upperdir={upper}", f"workdir={work}"))]
+    options = (f"lowerdir={lowerdir.join([found.path])}", f"upperdir={upper}", f"workdir={work}")
+    return [Mount("overlay", "overlay", options)]
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def open_mounts(found: list[Mount]) -> int:
 def handle(mount: Mount) -> int:
     if mount.type == "bind":
         return os.open(mount.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    lowers = (mount.option("lowerdir") or "").split(":")
+    lowers = lowerdir.split(mount.option("lowerdir") or "")
     upper, work = mount.option("upperdir"), mount.option("workdir")
     if upper is None or work is None:
         return detached.overlay(lowers[1:], lowers[0], "", readonly=True)

@@ -8,7 +8,7 @@ state.
 """
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from corten.engine import health, lifecycle, rootfs, sandbox, sharedmemory, specification
@@ -19,7 +19,7 @@ from corten.engine.services import Services, commit, event, now, volume_events
 from corten.engine.specification import Mounted, Surroundings
 from corten.engine.story import Chapters
 from corten.kernel import rooted
-from corten.model.errors import Conflict, CortenError, InvalidArgument, NotModified
+from corten.model.errors import Conflict, CortenError, InvalidArgument, NotModified, ResourceExhausted
 from corten.model.runtime_spec import RuntimeSpec
 from corten.spec import user
 from corten.tasks import LogFile, Task, TaskConfig
@@ -46,14 +46,24 @@ def launch(services: Services, container: Container) -> None:
     try:
         with ExitStack() as undo:
             task = started(services, container, undo)
+            record_start(services, container, task, status)  # within: what runs and is not recorded must not run on
             undo.pop_all()
     except (CortenError, OSError) as error:
         failure = explained(error)
         failed = container.changed(exit_code=failure.exit_code, error=failure.error.message, pid=0)
-        commit(services, container, state=failed)
-        let_go(services, container)
+        try:
+            with suppress(ResourceExhausted):  # a full disk is why it failed: what it says is told, if not recorded
+                commit(services, container, state=failed)
+        finally:
+            let_go(services, container)
         raise failure.error from error
     container.task = task
+    task.on_detach(partial(services.exits.submit, tell_detach, services, container))
+    task.subscribe(partial(services.exits.handle, services, container, task))
+    health.begin(services, container)
+
+
+def record_start(services: Services, container: Container, task: Task, status: lifecycle.Status) -> None:
     running = container.changed(
         status=status,
         pid=task.pid,
@@ -66,9 +76,6 @@ def launch(services: Services, container: Container) -> None:
     )
     told = [*volume_events(container, "mount"), event(container, "start")]
     commit(services, container, state=running, events=told)
-    task.on_detach(partial(services.exits.submit, tell_detach, services, container))
-    task.subscribe(partial(services.exits.handle, services, container, task))
-    health.begin(services, container)
 
 
 def tell_detach(services: Services, container: Container) -> None:
@@ -106,7 +113,7 @@ def started(services: Services, container: Container, undo: ExitStack) -> Task:
         built = specification.build(container, services.settings, around)
         clock.chapter("spec", "fold the options into a runtime spec")
         task = created(services, container, built, joined)
-    undo.callback(task.delete)
+    undo.callback(task.delete, force=True)
     clock.chapter("launch", "compile the plan, start the monitor, run it up to the start")
     while container.pending:
         # Off the list first: `hand_over` closes the descriptor, and a failed start closes what the list still has.

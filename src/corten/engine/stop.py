@@ -77,7 +77,12 @@ def signalled(
             commit(services, container, state=container.changed(stopped=True))
         future: Future[WaitResult] = Future()
         container.exit_waiters.append(future)
-        send(services, container, number)
+        try:
+            send(services, container, number)
+        except Conflict:
+            # It has just ended by itself, and its exit is waiting for our lock: as good as stopped.
+            if container.task is None or container.task.exit() is None:
+                raise
     return future
 
 
@@ -148,15 +153,21 @@ def restart(
 ) -> None:
     """Stop, if it runs, and start."""
     container = services.catalog.find(reference)
-    container.kept = True
+    with container.lock:
+        container.keepers += 1
     try:
         if container.is_up:
             terminate(services, container, signal=signal, timeout=timeout, cancel=cancel)
+    except BaseException:
         with container.lock:
+            container.keepers -= 1
+        services.exits.reconsider(services, container)  # it may have ended all the same
+        raise
+    with container.lock:
+        container.keepers -= 1  # before the launch, for it may end at once
+        if not container.state.is_up:  # another restart may have been quicker
             launch(services, container)
-            commit(services, container, events=[event(container, "restart")])
-    finally:
-        container.kept = False
+        commit(services, container, events=[event(container, "restart")])
 
 
 def pause(services: Services, reference: str) -> None:

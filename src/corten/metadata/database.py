@@ -14,7 +14,7 @@ from typing import Any
 
 from corten.metadata import outbox
 from corten.metadata.schema import MIGRATIONS, Migration
-from corten.model.errors import DataLoss, FailedPrecondition, Internal
+from corten.model.errors import DataLoss, FailedPrecondition, Internal, ResourceExhausted, Unavailable
 from corten.model.event import Event
 
 __all__ = ["Database", "Subscriber", "Transaction"]
@@ -79,8 +79,9 @@ class Database:
         with self._writing:
             self._writer_thread = threading.get_ident()
             try:
-                tx = self._transaction(durable=durable)
-                with _commit_or_rollback(self._writer):
+                with _told(self.path):
+                    tx = self._transaction(durable=durable)
+                with _told(self.path), _commit_or_rollback(self._writer):
                     yield tx
             finally:
                 self._writer_thread = 0
@@ -99,11 +100,12 @@ class Database:
     def read(self) -> Iterator[sqlite3.Connection]:
         """See one consistent state for as long as the block lasts."""
         connection = self._idle_readers.pop() if self._idle_readers else self._connect(readonly=True)
-        connection.execute("BEGIN")
         try:
+            connection.execute("BEGIN")
             yield connection
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             self._idle_readers.append(connection)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
@@ -127,12 +129,17 @@ class Database:
             self._writer.close()
 
     def _connect(self, *, readonly: bool = False) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        with _told(self.path):
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         try:
             for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute(f"PRAGMA query_only = {'ON' if readonly else 'OFF'}")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            with _told(self.path):
+                raise error
         except sqlite3.DatabaseError as error:
             connection.close()
             raise DataLoss(
@@ -176,6 +183,22 @@ def _statements(sql: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """A database that cannot be written says why in our words: the transaction has not happened."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        reason = error.sqlite_errorcode & 0xFF
+        if reason == sqlite3.SQLITE_FULL:
+            hint = "free some space and try again; nothing was lost"
+            raise ResourceExhausted(f"database {path}: no space left on device", hint=hint) from error
+        if reason in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            hint = "is its disk full or read-only, or are descriptors used up?"
+            raise Unavailable(f"database {path}: {error}", hint=hint) from error
+        raise
 
 
 @contextmanager

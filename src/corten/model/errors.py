@@ -6,6 +6,8 @@ cause stands (a JSON pointer, a Dockerfile range, a plan row). Nothing ever clas
 >>> raise NotFound("No such container: web", hint="list them with: corten ps -a")
 """
 
+import errno
+
 __all__ = [
     "AlreadyExists",
     "Cancelled",
@@ -23,6 +25,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
+    "of_system",
 ]
 
 
@@ -116,3 +119,28 @@ class DataLoss(CortenError):
 
 class Internal(CortenError):
     http, grpc = 500, 13
+
+
+_FULL = "free some space and try again; nothing was lost"
+_TOO_MANY = "raise the limit (ulimit -n, pids.max), or end something"
+_OF_SYSTEM: dict[int, tuple[type[CortenError], str]] = {
+    errno.ENOSPC: (ResourceExhausted, _FULL),
+    errno.EDQUOT: (ResourceExhausted, _FULL),
+    errno.EMFILE: (ResourceExhausted, _TOO_MANY),
+    errno.ENFILE: (ResourceExhausted, _TOO_MANY),
+    errno.EAGAIN: (ResourceExhausted, _TOO_MANY),
+    errno.ENOMEM: (ResourceExhausted, "the machine or the engine's cgroup is out of memory"),
+    errno.EROFS: (FailedPrecondition, "mount it writable, or choose another root with --root DIR"),
+}
+
+
+def of_system(error: OSError, action: str = "") -> CortenError | None:
+    """What the operating system refuses for want of something, as an error of ours; None where it has another reason.
+
+    `action` says what was to be done; the object is the path that the error names.
+    """
+    if error.errno not in _OF_SYSTEM:
+        return None
+    kind, hint = _OF_SYSTEM[error.errno]
+    words = (action, error.filename if isinstance(error.filename, str) else "", (error.strerror or "").lower())
+    return kind(": ".join(word for word in words if word), hint=hint)

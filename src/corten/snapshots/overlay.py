@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from corten.model import lowerdir
 from corten.model.errors import FailedPrecondition, ResourceExhausted
 from corten.model.mount import Mount
 from corten.model.whiteout import Form
@@ -65,11 +66,11 @@ class Overlay(Recorded):
         if record.kind is Kind.VIEW:
             if len(lowers) <= 1:
                 return [Mount("bind", lowers[0] if lowers else content, ("rbind", "ro"))]
-            return [Mount("overlay", "overlay", ("ro", f"lowerdir={':'.join(lowers)}", *self._options()))]
+            return [Mount("overlay", "overlay", ("ro", f"lowerdir={lowerdir.join(lowers)}", *self._options()))]
         if not lowers:
             return [Mount("bind", content, ("rbind", "rw"))]
         work = self._records.directory(record) / "work"
-        paths = (f"lowerdir={':'.join(lowers)}", f"upperdir={content}", f"workdir={work}")
+        paths = (f"lowerdir={lowerdir.join(lowers)}", f"upperdir={content}", f"workdir={work}")
         return [Mount("overlay", "overlay", (*paths, *self._options(), *(("volatile",) if record.volatile else ())))]
 
     def _options(self) -> tuple[str, ...]:

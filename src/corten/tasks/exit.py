@@ -27,11 +27,17 @@ class _File(msgspec.Struct):
 
 
 def read(state_dir: int) -> Exit | None:
-    """The exit that the monitor recorded in the state directory (a descriptor), if it did."""
+    """The exit that the monitor recorded in the state directory (a descriptor), if it did.
+
+    After a power cut the file may be empty: it was never asked to outlive one.
+    """
     try:
         fd = os.open("exit", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=state_dir)
     except FileNotFoundError:
         return None
     with os.fdopen(fd, "rb") as file:
-        found = msgspec.json.decode(file.read(), type=_File)
+        try:
+            found = msgspec.json.decode(file.read(), type=_File)
+        except msgspec.MsgspecError:
+            return None
     return Exit(found.code, found.signal, found.oom, found.at)

@@ -11,7 +11,7 @@ import msgspec
 from corten.kernel import pidfd
 from corten.model.errors import Conflict, CortenError, FailedPrecondition
 from corten.model.runtime_spec import Process as ProcessSpec
-from corten.model.runtime_spec import Resources
+from corten.model.runtime_spec import Resources, RuntimeSpec
 from corten.plan import LaunchPlan
 from corten.runtime import Options, compile_exec
 from corten.runtime.cgroups import Cgroups
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Task"]
 
-_LEAVING = 0.2  # seconds a monitor is waited for; it leaves at once unless it still serves a client
 _DYING = 10.0  # seconds a killed process is waited for
 
 
@@ -152,13 +151,21 @@ class Task(Process):
 
     def root_fd(self) -> int:
         """An O_PATH handle of the root that the container sees; the caller closes it. Conflict when it has ended."""
+        return self._handle("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def namespace_fd(self, kind: str) -> int:
+        """A handle of the container's namespace of a kind (``net``); the caller closes it. Conflict when it has
+        ended."""
+        return self._handle(f"ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _handle(self, name: str, flags: int) -> int:
         try:
-            fd = os.open(f"/proc/{self.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(f"/proc/{self.pid}/{name}", flags)
         except (FileNotFoundError, ProcessLookupError):
-            raise Conflict(f"task {self.id} has no root: it has ended") from None
+            raise Conflict(f"task {self.id} has no {name}: it has ended") from None
         if self.exit() is not None or not pidfd.alive(self.pidfd):
             os.close(fd)  # the pid may have been somebody else's by then
-            raise Conflict(f"task {self.id} has no root: it has ended")
+            raise Conflict(f"task {self.id} has no {name}: it has ended")
         return fd
 
     def delete(self, *, force: bool = False) -> None:
@@ -175,7 +182,7 @@ class Task(Process):
         self._disconnect()
         if self.cgroups:
             self.cgroups.delete()
-        reap(self.record.monitor, _LEAVING)
+        self._tasks.leave(self.record.monitor)
         hooks = self._hooks()
         self._state.remove()
         try:
@@ -284,7 +291,11 @@ class Task(Process):
         self.ended(Exit(UNKNOWN_CODE))
 
     def _hooks(self) -> Hooks:
-        return Hooks(self._state.read_spec(), self.id, self.record.bundle, self._tasks.program)
+        try:
+            spec = self._state.read_spec()
+        except (FileNotFoundError, msgspec.MsgspecError):  # torn by a power cut, as all below the run directory may be
+            spec = RuntimeSpec(ociVersion="1.3.0")
+        return Hooks(spec, self.id, self.record.bundle, self._tasks.program)
 
     def _end_now(self) -> None:
         if self._launch is not None:  # it dies with its controller, and the monitor with its first engine

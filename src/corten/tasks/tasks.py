@@ -13,7 +13,7 @@ import msgspec
 from corten.kernel import pidfd, program
 from corten.kernel.probe import Host
 from corten.model.cancel import Cancel
-from corten.model.errors import Internal, InvalidArgument, NotFound, Unimplemented
+from corten.model.errors import DataLoss, Internal, InvalidArgument, NotFound, Unimplemented
 from corten.model.runtime_spec import RuntimeSpec
 from corten.plan import LaunchPlan
 from corten.runtime import Options, compile
@@ -32,6 +32,7 @@ from corten.tasks.watcher import Watcher
 
 __all__ = ["Tasks"]
 
+_LEAVING = 0.2  # seconds a monitor is waited for; it leaves at once unless it still serves a client
 _ABORTING = 5.0  # seconds a monitor has to end what it started
 
 _PLANS_KEPT = 8  # for those who ask right after a start
@@ -52,6 +53,7 @@ class Tasks:
         self._lock = threading.Lock()
         self._program_fd = -1
         self._plans: dict[str, LaunchPlan] = {}
+        self._leaving: set[int] = set()
 
     def __iter__(self) -> Iterator[Task]:
         return iter([*self._tasks.values()])
@@ -131,10 +133,11 @@ class Tasks:
 
         What never became a running task is removed. Call it once, before anything is created.
         """
-        found = []
+        found: list[Task] = []
         for name in sorted(os.listdir(self.run_dir)) if os.path.isdir(self.run_dir) else []:
-            state = StateDir(f"{self.run_dir}/{name}")
-            record = state.read()
+            state, record = StateDir(f"{self.run_dir}/{name}"), None
+            with suppress(DataLoss):  # a power cut tore it: what it told of has ended
+                record = state.read()
             if record and (task := self._restore(state, record)):
                 found.append(task)
             else:
@@ -152,6 +155,12 @@ class Tasks:
 
     def forget(self, task: Task) -> None:
         self._tasks.pop(task.id, None)
+
+    def leave(self, monitor: int) -> None:
+        """A monitor has nothing more to do, unless it still serves a slow client: then it is reaped later."""
+        if not reap(monitor, _LEAVING):
+            self._leaving.add(monitor)
+        self._leaving.difference_update([pid for pid in tuple(self._leaving) if reap(pid)])
 
     # -- private
 

@@ -361,18 +361,20 @@ def test_an_image_in_use_is_not_removed(bench: Workbench) -> None:
 
 
 @pytest.mark.parametrize("overlay", [True, False])
-def test_a_container_needs_no_image(bench: Workbench, scratch: Path, overlay: bool) -> None:
+@pytest.mark.parametrize("name", ["tree", r"a:b\:c"])
+def test_a_container_needs_no_image(bench: Workbench, scratch: Path, overlay: bool, name: str) -> None:
     from corten.model.container import ContainerConfig, NetworkingConfig
     from tests.root.plans.bundle import make_rootfs
 
-    make_rootfs(scratch / "tree")
+    make_rootfs(scratch / name)
     suffix = ":O" if overlay else ""
-    options = host(annotations={"corten.rootfs": f"{scratch}/tree{suffix}"})
+    options = host(annotations={"corten.rootfs": f"{scratch}/{name}{suffix}"})
     made = bench.containers.create(ContainerConfig(cmd=("sh", "-c", "echo x > /new")), options, NetworkingConfig()).id
     ended = bench.containers.wait(made, "next-exit")
     bench.containers.start(made)
     assert ended.result(10).status_code == 0
-    assert (scratch / "tree/new").exists() != overlay
+    assert (scratch / name / "new").exists() != overlay
+    assert bench.containers.archive_stat(made, "/new")["size"] == 2
 
 
 def test_namespaces_can_be_shared_with_another_container(bench: Workbench) -> None:

@@ -141,6 +141,10 @@ def test_a_root_filesystem_takes_the_place_of_an_image(
     body = json.loads(engine.asked("POST /containers/create").body)
     assert body["HostConfig"]["Annotations"] == {"corten.rootfs": f"{tmp_path}:O"}
     assert (body["Image"], body["Cmd"]) == ("", ["ls", "-l"])
+    (tmp_path / "a:b").mkdir()
+    run("run", "-d", "--rootfs", f"{tmp_path}/a:b:O", "ls")
+    body = json.loads(engine.asked("POST /containers/create").body)
+    assert body["HostConfig"]["Annotations"] == {"corten.rootfs": f"{tmp_path}/a:b:O"}
     assert "is no directory" in run("run", "--rootfs", "/nosuch", "ls").stderr
     assert "the only option is :O" in run("run", "--rootfs", "/:x", "ls").stderr
 

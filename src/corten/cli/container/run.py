@@ -149,14 +149,15 @@ def _begin(session: Session, options: Options, body: dict[str, Any]) -> int:
 
 def _absolute_root(text: str) -> str:
     """The annotation's value: an absolute directory, and `:O` when changes are kept apart."""
-    directory, mark, mode = text.partition(":")
-    if mark and mode != "O":
-        raise Fault(f"invalid --rootfs {text}: the only option is :O")
     from os.path import abspath, isdir
 
-    if not isdir(directory):
-        raise Fault(f"invalid --rootfs {text}: {directory} is no directory")
-    return abspath(directory) + (":O" if mark else "")
+    directory, mark = (text[:-2], ":O") if text.endswith(":O") else (text, "")
+    if isdir(directory):
+        return abspath(directory) + mark
+    before, colon, _ = text.rpartition(":")
+    if colon and not mark and isdir(before):
+        raise Fault(f"invalid --rootfs {text}: the only option is :O")
+    raise Fault(f"invalid --rootfs {text}: {directory} is no directory")
 
 
 def _settle_streams(session: Session, options: Options, body: dict[str, Any]) -> None:

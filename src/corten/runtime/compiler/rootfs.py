@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 
+from corten.model import lowerdir
 from corten.plan import flags, ops
 from corten.runtime.compiler.draft import Draft
 
@@ -42,7 +43,8 @@ def made(draft: Draft) -> None:
 
 def overlay(draft: Draft, options: tuple[str, ...], actor: str) -> list[Step]:
     """The rows for an overlay: go where its directories are, then mount it with short names."""
-    paths = {key: value.split(":") for key, _, value in (o.partition("=") for o in options) if key in DIRECTORIES}
+    given = {key: value for key, _, value in (option.partition("=") for option in options) if key in DIRECTORIES}
+    paths = {key: lowerdir.split(value) if key == "lowerdir" else [value] for key, value in given.items()}
     base = posixpath.commonpath([path for group in paths.values() for path in group])
     short = {key: [posixpath.relpath(path, base) for path in group] for key, group in paths.items()}
     values: list[str] = []
@@ -73,7 +75,7 @@ DIRECTORIES = frozenset(("lowerdir", "upperdir", "workdir"))
 
 
 def lower_options(draft: Draft, lowers: list[str]) -> list[str]:
-    joined = ":".join(lowers)
+    joined = lowerdir.join(lowers)
     if len(joined) <= LONGEST:
         return ["lowerdir", joined]
     if draft.host.release >= ONE_BY_ONE:

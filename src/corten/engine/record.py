@@ -125,7 +125,8 @@ class Container:
     it.
 
     `lock` is held during every change of the container and never while waiting for its exit. `keepers` is
-    how many are about to start it again, so that `--rm` must not take it away.
+    how many are about to start it again, so that `--rm` must not take it away; `doomed` that its
+    process was sent SIGKILL.
     """
 
     def __init__(self, record: Record, state: State) -> None:
@@ -141,6 +142,7 @@ class Container:
         self.story: list[dict[str, object]] = []
         self.backoff = 0.0
         self.keepers = 0
+        self.doomed = False
         self.followers: set[int] = set()
 
     def ring(self) -> None:

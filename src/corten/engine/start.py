@@ -57,7 +57,7 @@ def launch(services: Services, container: Container) -> None:
         finally:
             let_go(services, container)
         raise failure.error from error
-    container.task = task
+    container.task, container.doomed = task, False
     task.on_detach(partial(services.exits.submit, tell_detach, services, container))
     task.subscribe(partial(services.exits.handle, services, container, task))
     health.begin(services, container)

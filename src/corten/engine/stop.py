@@ -91,6 +91,7 @@ def send(services: Services, container: Container, number: int) -> None:
     if container.task is None:
         raise Conflict(f"container {container.id} is not running")
     container.task.kill(number)
+    container.doomed = container.doomed or number == SIGKILL
     commit(services, container, events=[event(container, "kill", signal=str(number))])
     if container.state.status == "paused":
         container.task.resume()
@@ -174,6 +175,8 @@ def pause(services: Services, reference: str) -> None:
     container = services.catalog.find(reference)
     with container.lock:
         status = lifecycle.move(container.state.status, "pause", id=container.id, name=container.name)
+        if container.doomed:  # frozen with the signal on its way it would not even die (cgroup v1)
+            raise Conflict(f"Container {container.id} is not running")
         if container.task is not None:
             container.task.pause()
         commit(services, container, state=container.changed(status=status), events=[event(container, "pause")])

@@ -16,6 +16,7 @@ from corten.engine.ending import Exits
 from corten.engine.requests import AttachOptions, ExecStart
 from corten.model.container import ContainerConfig, EndpointSettings, ExecConfig, HostConfig, RestartPolicy
 from corten.model.errors import Cancelled, Conflict, CortenError, NotFound, NotModified
+from corten.tasks import Task
 from corten.tasks.spawn import reap
 from tests.root.engine.workbench import Workbench
 
@@ -80,6 +81,30 @@ def test_a_container_that_ends_right_after_its_restart_still_removes_itself(benc
 def test_a_container_that_has_just_ended_counts_as_stopped(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     id = ended_unnoticed(bench, monkeypatch)
     bench.containers.stop(id)
+    assert bench.state(id)["Status"] == "exited"
+
+
+def test_a_container_that_is_being_killed_is_not_frozen_any_more(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On cgroup v1 a frozen process does not die, and the kill would wait for ever."""
+    id = bench.start("sleep", "1000")
+    kill: Any = Task.kill
+
+    def slowly(task: Task, signal: int) -> None:
+        """The moment between the signal and the death, made longer: frozen first, the process cannot be quicker."""
+        task.pause()
+        kill(task, signal)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "kill", slowly)
+        killing = threading.Thread(target=bench.containers.kill, args=(id,))
+        killing.start()
+        bench.until(lambda: "kill" in bench.actions())
+        with pytest.raises(Conflict, match="is not running"):
+            bench.containers.pause(id)
+        bench.tasks.get(id).resume()
+        killing.join()
     assert bench.state(id)["Status"] == "exited"
 
 

@@ -17,8 +17,8 @@ from corten.model.errors import FailedPrecondition, PermissionDenied
 from corten.network import firewall, options
 from corten.network.firewall import Forward, Path
 from corten.network.host import Host
-from corten.network.network import Network, NetworkSpec, design
-from corten.network.pools import DEFAULT_POOLS, Pool
+from corten.network.network import Network, NetworkSpec, design, requested
+from corten.network.pools import DEFAULT_POOLS, IPNetwork, Pool
 from corten.network.records import Records
 from corten.network.sandbox import Sandbox
 
@@ -52,6 +52,19 @@ class Fabric:
                 raise PermissionDenied(f"create network {spec.name}: network {other.name} has bridge {device}")
         adopted = device != default and self.host.has_device(device)
         return self._with_subnets(network.on_bridge(device, adopted=adopted))
+
+    def make_way(self, spec: NetworkSpec) -> None:
+        """Move the default network when `spec` names addresses that it has, nobody is in it, and nobody chose them.
+
+        Where in the pools it lies follows from the engine's root, which whoever wrote the subnet into a compose file
+        cannot know; Docker's lies at 172.17.0.0/16 always.
+        """
+        wanted = [subnet.network for subnet in requested(spec)]
+        for network in self.records.networks.values():
+            if network.name == "bridge" and self._can_move(network) and meet(network, wanted):
+                self.lowered(network)
+                self.records.change_network(self._with_subnets(network, wanted))
+                return
 
     def raised(self, network: Network) -> Network:
         """See that a network's bridge and its place in the firewall exist; the network, perhaps on another subnet."""
@@ -103,13 +116,13 @@ class Fabric:
         self.host.send([rtnetlink.delete_link(n, accept=(errno.ENODEV,)) for n in stray if n not in known])
         return bool(ours)
 
-    def _with_subnets(self, network: Network) -> Network:
+    def _with_subnets(self, network: Network, wanted: Iterable[IPNetwork] = ()) -> Network:
         own = {
             other.name: [pool.network for pool in other.pools()]
             for other in self.records.networks.values()
             if other.id != network.id
         }
-        occupied = self.host.occupied(besides=network.bridge)
+        occupied = [*self.host.occupied(besides=network.bridge), *wanted]
         return network.with_pools(design(network.spec, occupied, own, self.host.identity, self._pools))
 
     def _settle(self, network: Network) -> Network:
@@ -117,7 +130,7 @@ class Fabric:
 
         Two engines that choose at the same moment both see the other's address afterwards, and both choose again.
         """
-        automatic = all(pool.automatic for pool in network.pools()) and not self.records.residents(network.id)
+        automatic = self._can_move(network)
         for _ in range(SETTLE_TRIES):
             if automatic and self._meets_others(network):
                 self.host.remove_bridge(network)
@@ -131,15 +144,22 @@ class Fabric:
             hint="choose one yourself: corten network create --subnet 10.20.0.0/24 NAME",
         )
 
+    def _can_move(self, network: Network) -> bool:
+        return all(pool.automatic for pool in network.pools()) and not self.records.residents(network.id)
+
     def _meets_others(self, network: Network) -> bool:
-        occupied = self.host.occupied(besides=network.bridge)
-        subnets = [pool.network for pool in network.pools()]
-        return any(own.overlaps(other) for own in subnets for other in occupied if own.version == other.version)
+        return meet(network, self.host.occupied(besides=network.bridge))
 
     def _whole(self) -> list[Message]:
         paths = [path(network) for network in self.records.networks.values() if network.id in self._raised]
         sandboxes = [self.records.sandboxes[container] for container in self.joined]
         return self.host.table(paths, [forward for sandbox in sandboxes for forward in self.forwards(sandbox)])
+
+
+def meet(network: Network, others: Iterable[IPNetwork]) -> bool:
+    """Whether a network shares an address with one of `others`."""
+    subnets = [pool.network for pool in network.pools()]
+    return any(own.overlaps(other) for other in others for own in subnets if own.version == other.version)
 
 
 def path(network: Network) -> Path:

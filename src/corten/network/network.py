@@ -18,7 +18,7 @@ from corten.network import options
 from corten.network.identity import Identity
 from corten.network.pools import DEFAULT_POOLS, Pool, Subnet, choose_ipv4, choose_ipv6
 
-__all__ = ["Ipam", "Network", "NetworkSpec", "design"]
+__all__ = ["Ipam", "Network", "NetworkSpec", "design", "requested"]
 
 IPNetwork = IPv4Network | IPv6Network
 
@@ -181,7 +181,7 @@ def design(
     :param own: subnets of the engine's other networks by name, which nobody may choose
     """
     used = {name: list(networks) for name, networks in own.items()}
-    subnets = [_requested(ipam) for ipam in spec.ipam if ipam.subnet]
+    subnets = requested(spec)
     for number, subnet in enumerate(subnets):
         _check_free(subnet.network, used | {spec.name: [other.network for other in subnets[:number]]})
     occupied = [*taken, *(network for networks in used.values() for network in networks)]
@@ -191,6 +191,11 @@ def design(
     if spec.ipv6 and not any(subnet.network.version == 6 for subnet in subnets):
         subnets.append(choose_ipv6(occupied, identity))
     return [subnet for subnet in subnets if (spec.ipv6 if subnet.network.version == 6 else spec.ipv4)]
+
+
+def requested(spec: NetworkSpec) -> list[Subnet]:
+    """The subnets that a specification names."""
+    return [_requested(ipam) for ipam in spec.ipam if ipam.subnet]
 
 
 def _requested(ipam: Ipam) -> Subnet:

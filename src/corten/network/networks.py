@@ -74,6 +74,7 @@ class Networks:
         with self._fabric.lock:
             if any(network.name == spec.name for network in self._records.networks.values()):
                 raise AlreadyExists(f"network with name {spec.name} already exists")
+            self._fabric.make_way(spec)
             network = self._fabric.design(spec)
             with ExitStack() as undo:
                 self._records.add_networks([network], [event(network, "create")])

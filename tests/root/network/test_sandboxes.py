@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -309,6 +310,18 @@ def test_a_subnet_that_the_host_uses_is_not_chosen(corten: Engine) -> None:
     assert network.subnets[0][0] == "192.168.0.0/20"
     # The default network was designed before, and nobody is in it: it moves too.
     assert corten.run("bridge").address() == "192.168.16.2"
+
+
+def test_the_default_network_makes_way_while_nobody_is_in_it(corten: Engine) -> None:
+    """It lies where the engine's root says; who names a subnet cannot know that."""
+    place = corten.networks.get("bridge").subnets[0][0]
+    assert corten.networks.create(NetworkSpec(name="named", ipam=(Ipam(subnet=place),))).subnets[0][0] == place
+    box = corten.run("bridge")
+    moved = corten.networks.get("bridge").subnets[0][0]
+    assert ip_address(box.address()) in ip_network(moved)
+    assert not ip_network(moved).overlaps(ip_network(place))
+    with pytest.raises(PermissionDenied, match="Pool overlaps"):
+        corten.networks.create(NetworkSpec(name="late", ipam=(Ipam(subnet=moved),)))
 
 
 def test_a_neighbouring_container_cannot_be_a_router(corten: Engine) -> None:

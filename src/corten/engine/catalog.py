@@ -52,9 +52,9 @@ class Catalog:
         self.touch()
 
     def find(self, reference: str) -> Container:
-        """The container of an id, a name (with or without `/`) or an unambiguous start of an id."""
+        """The container of an id, a name (with or without `/`), a link's name or an unambiguous start of an id."""
         bare = reference.removeprefix("/")
-        container = self._by_id.get(bare) or self._by_id.get(self._names.get(bare, ""))
+        container = self._by_id.get(bare) or self._by_id.get(self._names.get(bare, "")) or self._linked(bare)
         if container is not None:
             return container
         with self._lock:
@@ -64,6 +64,13 @@ class Catalog:
         if found:
             raise InvalidArgument(f"Multiple IDs found with provided prefix: {reference}")
         raise NotFound(f"No such container: {reference}", hint="list them with: corten ps -a")
+
+    def _linked(self, name: str) -> Container | None:
+        """The target of the link `web/store`, which the record of `web` has as `ID:store`."""
+        parent, _, alias = name.partition("/")
+        container = self._by_id.get(self._names.get(parent, "")) if alias else None
+        links = (container.record.host.links or ()) if container else ()
+        return next((self._by_id.get(text[: -len(alias) - 1]) for text in links if text.endswith(f":{alias}")), None)
 
     def get(self, identity: str) -> Container | None:
         """The container of a full id."""

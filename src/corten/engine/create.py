@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from corten.engine import copyup, ledger, merging, mountspec, names, rootfs, validation
+from corten.engine import copyup, ledger, links, merging, mountspec, names, rootfs, validation
 from corten.engine.record import Container, ContainerId, MountPoint, Record, State
 from corten.engine.services import Services, event, now
 from corten.images import Image
@@ -52,6 +52,7 @@ def create(
     if config.network_disabled:
         host = replace(host, network_mode="none")
     warnings = validation.check(config, host, services.settings.limits)
+    host = links.settled(services, host)
     points = mountspec.requested(config, host, inherited(services, host))
     identity = ContainerId(secrets.token_hex(32))
     chosen = names.check(name) if name else names.generate(services.catalog.names, identity)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from corten import tasks
-from corten.engine import attach, specification, validation
+from corten.engine import attach, links, specification, validation
 from corten.engine.launchfailure import EXECUTING, explained
 from corten.engine.record import Container
 from corten.engine.requests import ExecStart
@@ -134,7 +134,7 @@ class Execs:
         if privileged:
             held = [name for name in capabilities.ALL if name in settings.bounding]
         who = self._identity(container, config)
-        environment = environment_of(container, config, who)
+        environment = environment_of(container, config, who, links.environment(self._services, container))
         size = how.console_size or config.console_size
         validation.check_size(*(size or (0, 0)))
         process: Process = {
@@ -307,9 +307,9 @@ def check(container: Container, config: ExecConfig) -> None:
         raise Conflict(f"container {container.id} is not running")
 
 
-def environment_of(container: Container, config: ExecConfig, who: user.Identity) -> list[str]:
+def environment_of(container: Container, config: ExecConfig, who: user.Identity, linked: tuple[str, ...]) -> list[str]:
     """The container's variables, over them the exec's own; TERM with a terminal, HOME of the user."""
-    base = process_environment(container.record.config, container.hostname)
+    base = process_environment(container.record.config, container.hostname, linked)
     merged = {entry.partition("=")[0]: entry for entry in base}
     if config.tty:
         merged.setdefault("TERM", "TERM=xterm")

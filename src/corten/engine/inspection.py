@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from corten.engine import images
+from msgspec.structs import replace
+
+from corten.engine import images, links
 from corten.engine.moment import rfc3339
 from corten.engine.record import Container, HealthState, MountPoint, State
 from corten.engine.services import Services
@@ -36,7 +38,7 @@ def inspect(services: Services, reference: str, *, size: bool = False) -> dict[s
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": services.execs.ids_of(container) or None,
-        "HostConfig": wire.encode(record.host),
+        "HostConfig": wire.encode(replace(record.host, links=links.shown(services, container))),
         "GraphDriver": graph_driver(services, container),
         "Mounts": mount_points(container),
         "Config": config(container),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from corten.engine import images, inspection
+from corten.engine import images, inspection, links
 from corten.engine.logfile import moment
 from corten.engine.moment import SECOND, duration
 from corten.engine.record import Container, State
@@ -31,16 +31,18 @@ def containers(
     found = (c for c in services.catalog if (everything or c.state.is_up) and accepts(c))
     chosen = [c for _, c in zip(range(limit), found, strict=False)] if limit > 0 else list(found)
     names = images.ShownNames(services)
-    return [summary(services, container, names, size=size) for container in chosen]
+    lent = links.names(services)
+    return [summary(services, container, names, lent.get(container.id, ()), size=size) for container in chosen]
 
 
 def summary(
-    services: Services, container: Container, names: images.ShownNames, *, size: bool = False
+    services: Services, container: Container, names: images.ShownNames, lent: Iterable[str], *, size: bool = False
 ) -> dict[str, Any]:
+    """One row; `lent` are the names that links give it beside its own."""
     record, state = container.record, container.state
     shown: dict[str, Any] = {
         "Id": container.id,
-        "Names": [f"/{container.name}"],
+        "Names": [f"/{container.name}", *lent],
         "Image": names.of(record),
         "ImageID": record.image_id,
         "Command": " ".join(map(quoted, record.command)),

@@ -8,10 +8,10 @@ import shutil
 from contextlib import suppress
 from typing import Any
 
-from corten.engine import ledger, lifecycle, stop, waiting
+from corten.engine import ledger, lifecycle, links, stop, waiting
 from corten.engine.record import Container
 from corten.engine.services import Services, commit, event
-from corten.model.errors import Conflict, CortenError, InvalidArgument, NotFound
+from corten.model.errors import Conflict, CortenError, NotFound
 from corten.model.event import Event
 from corten.wire.filters import NONE, Filters
 
@@ -22,9 +22,10 @@ def remove(
     services: Services, reference: str, *, force: bool = False, volumes: bool = False, link: bool = False
 ) -> None:
     """Remove a container; `force` kills it first, `volumes` takes its anonymous volumes along."""
-    container = services.catalog.find(reference)
     if link:
-        raise InvalidArgument(f"Could not get parent container for link {reference}: links are not kept as names")
+        links.remove(services, reference)
+        return
+    container = services.catalog.find(reference)
     if container.is_up:
         if not force:
             lifecycle.move(container.state.status, "remove", id=container.id, name=f"/{container.name}")

@@ -43,6 +43,7 @@ class Surroundings(NamedTuple):
     ipc_path: str = ""
     shm_source: str = ""
     files: tuple[tuple[str, str], ...] = ()
+    linked: tuple[str, ...] = ()
 
 
 def build(container: Container, settings: Settings, around: Surroundings) -> RuntimeSpec:
@@ -66,16 +67,19 @@ def every_option(container: Container, settings: Settings, around: Surroundings)
 
 def process_options(container: Container, config: ContainerConfig, around: Surroundings) -> Iterator[Option]:
     yield options.process(container.record.command, cwd=config.working_dir or "/")
-    yield options.environment(process_environment(config, container.hostname))
+    yield options.environment(process_environment(config, container.hostname, around.linked))
     yield options.identity(around.identity)
     if config.tty:
         height, width = container.record.host.console_size
         yield options.terminal(height=height, width=width)
 
 
-def process_environment(config: ContainerConfig, hostname: str) -> list[str]:
-    """Docker's own variables first, so that the user's win. A bare `NAME` was meant to unset one, and is left out."""
-    own = [default.PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if config.tty else [])]
+def process_environment(config: ContainerConfig, hostname: str, linked: Iterable[str] = ()) -> list[str]:
+    """Docker's own variables first, then those of links, so that the user's win.
+
+    A bare `NAME` was meant to unset one, and is left out.
+    """
+    own = [default.PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if config.tty else []), *linked]
     given = config.env or ()
     bare = {entry for entry in given if "=" not in entry}
     kept = [entry for entry in (*own, *given) if entry.partition("=")[0] not in bare]

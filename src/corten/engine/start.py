@@ -11,7 +11,7 @@ import os
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from corten.engine import health, lifecycle, rootfs, sandbox, sharedmemory, specification
+from corten.engine import health, lifecycle, links, rootfs, sandbox, sharedmemory, specification
 from corten.engine.attach import hand_over
 from corten.engine.launchfailure import explained
 from corten.engine.record import Container, MountPoint
@@ -141,6 +141,7 @@ def surroundings(
         ipc_path=namespace_path(ipc, "ipc"),
         shm_source=shm_source(services, container, ipc),
         files=files,
+        linked=links.environment(services, container),
     )
 
 

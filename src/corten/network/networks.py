@@ -57,6 +57,7 @@ class Networks:
         sandboxes = Sandboxes(self._fabric, self.get, program_path=program, resolv_conf=resolv_conf)
         self.reserve, self.join, self.release = sandboxes.reserve, sandboxes.join, sandboxes.release
         self.connect, self.disconnect, self.rename = sandboxes.connect, sandboxes.disconnect, sandboxes.rename
+        self.unlink = sandboxes.unlink
         self.endpoints, self.ports, self.restore = sandboxes.endpoints, sandboxes.ports, sandboxes.restore
         self.files = sandboxes.files
         self.obstacles = self._fabric.host.obstacles

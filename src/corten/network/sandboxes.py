@@ -220,6 +220,15 @@ class Sandboxes:
                 if container in self._fabric.joined:
                     self._settle_in(sandbox)
 
+    def unlink(self, container: str, alias: str) -> None:
+        """Forget a link of the default network."""
+        with self._fabric.lock:
+            sandbox = self._records.sandboxes.get(container)
+            if sandbox:
+                kept = [text for text in sandbox.request.links if files.link(text)[0] != alias]
+                request = msgspec.structs.replace(sandbox.request, links=kept)
+                self._records.put_sandbox(msgspec.structs.replace(sandbox, request=request))
+
     def files(self, container: str) -> Files:
         """What the resolver files of a container with a sandbox say, its networks being as they are now."""
         with self._fabric.lock:

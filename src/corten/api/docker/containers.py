@@ -324,7 +324,7 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     Route("GET", "/containers/json", list_, Lane.LOOP, ListQuery),
     Route("POST", "/containers/create", create, Lane.CHANGE, CreateQuery, ContainerCreate),
     Route("POST", "/containers/prune", prune, Lane.CHANGE, PruneQuery),
-    Route("GET", "/containers/{id}/json", inspect, Lane.QUICK, SizeQuery),
+    Route("GET", "/containers/{id:path}/json", inspect, Lane.QUICK, SizeQuery),
     Route("GET", "/containers/{id}/top", top, Lane.QUICK, TopQuery),
     Route("GET", "/containers/{id}/logs", logs, Lane.STREAM, LogsQuery),
     Route("GET", "/containers/{id}/changes", changes, Lane.ARCHIVE),
@@ -342,5 +342,5 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     Route("POST", "/containers/{id}/attach", attach, Lane.CHANGE, AttachQuery),
     Route("GET", "/containers/{id}/attach/ws", attach_websocket, Lane.CHANGE, AttachQuery),
     Route("POST", "/containers/{id}/wait", wait, Lane.LOOP, WaitQuery),
-    Route("DELETE", "/containers/{id}", remove, Lane.CHANGE, RemoveQuery),
+    Route("DELETE", "/containers/{id:path}", remove, Lane.CHANGE, RemoveQuery),
 )

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from tests.bench.peers import available
+from tests.unit.cli.engine import read_request
 
 pytestmark = pytest.mark.skipif(not available("docker"), reason="needs docker's command")
 
@@ -71,34 +72,15 @@ class Listener:
     def _answer(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines:
             while line := lines.readline():
-                method, target, _ = line.decode().split()
-                headers = dict(self._headers(lines))
+                method, target, _, body = read_request(line, lines)
                 path, _, query = target.partition("?")
                 path = "/" + path.split("/", 2)[2] if path.startswith("/v1.") else path
-                body = self._body(lines, headers)
                 answer = self._first.get(path) if method in ("GET", "HEAD") else None
                 if answer is None:
                     self.heard.append({"method": method, "path": path, "query": query, "body": body})
                 status, text = ("200 OK", answer) if answer is not None else ("400 Bad Request", '{"message":"heard"}')
                 head = f"HTTP/1.1 {status}\r\nApi-Version: 1.50\r\nOstype: linux\r\nContent-Length: {len(text)}\r\n\r\n"
                 connection.sendall((head + (text if method != "HEAD" else "")).encode())
-
-    @staticmethod
-    def _headers(lines: Any) -> Iterator[tuple[str, str]]:
-        while line := lines.readline().strip():
-            name, _, value = line.decode().partition(":")
-            yield name.lower(), value.strip()
-
-    @staticmethod
-    def _body(lines: Any, headers: dict[str, str]) -> bytes:
-        if headers.get("transfer-encoding") != "chunked":
-            return bytes(lines.read(int(headers.get("content-length", 0))))
-        body = b""
-        while size := int(lines.readline(), 16):
-            body += lines.read(size)
-            lines.readline()
-        lines.readline()
-        return body
 
 
 @pytest.fixture

@@ -6,16 +6,14 @@ the rows of tests/claims.toml point here by the field's name.
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from corten.client.address import Address
 from corten.client.connection import EngineError
 from corten.client.engine import Engine as Client
-from tests.root.engines import IMAGE, OTHER_HOST, Engine, eventually, unified_cgroups
+from tests.root.engines import IMAGE, OTHER_HOST, eventually, unified_cgroups
 
 UNIFIED = unified_cgroups()
 
@@ -235,24 +233,6 @@ EFFECTS: dict[str, Effect] = {
 newer = pytest.mark.skipif(bool(OTHER_HOST), reason="newer than the other engine")
 if OTHER_HOST:  # Docker 20.10 knows no CreateMountpoint, and no machine whose root lacks a capability
     del EFFECTS["BindOptions.CreateMountpoint"], EFFECTS["HostConfig.Privileged"]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine.temporary()
-    engine.start()
-    engine.load()
-    yield engine
-    engine.end()
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[Client]:
-    client = Client(Address(engine.host))
-    yield client
-    for container in client.containers.list(all=True):
-        client.containers.get(container["Id"]).remove(force=True, volumes=True)
-    client.close()
 
 
 def output(client: Client, request: dict[str, Any], command: str) -> str:

@@ -6,7 +6,6 @@ import socket
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,30 +13,11 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import BytesMessage
 from wsproto.events import Request as Handshake
 
-from corten.client.address import Address
 from corten.client.connection import Connection, EngineError
 from corten.client.engine import Container
 from corten.client.engine import Engine as Client
 from tests.images import config, docker_archive, system_layer
 from tests.root.engines import IMAGE, Engine, eventually
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine.temporary()
-    engine.start()
-    engine.load()
-    yield engine
-    engine.end()
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[Client]:
-    client = Client(Address(engine.host))
-    yield client
-    for container in client.containers.list(all=True):
-        client.containers.get(container["Id"]).remove(force=True, volumes=True)
-    client.close()
 
 
 def sleeper(client: Client, name: str = "", **request: Any) -> Container:

@@ -3,33 +3,13 @@
 Each is seen over the API, as such a client would see it.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
-from corten.client.address import Address
 from corten.client.connection import EngineError, Stream
 from corten.client.engine import Engine as Client
 from tests.root.engines import IMAGE, Engine, eventually
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine.temporary()
-    engine.start()
-    engine.load()
-    yield engine
-    engine.end()
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[Client]:
-    client = Client(Address(engine.host))
-    yield client
-    client.close()
-    engine.remove_everything()
 
 
 def everything(stream: Stream) -> bytes:

@@ -3,7 +3,6 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -29,15 +28,6 @@ WRONG_VALUES = ["x", "-1", "99999999999999999999999", "{", '{"a": 1}', "[]", "\0
 ENDLESS = ("/events", "/images/create", "/images/search", "/distribution", "/build", "/session", "/grpc", "/auth")
 NAMES = attrgetter("name")
 ROUTES = [route for route in routes() if not route.pattern.startswith(ENDLESS)]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine.temporary()
-    engine.start()
-    engine.load()
-    yield engine
-    engine.end()
 
 
 def ask(engine: Engine, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> tuple[int, bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["Heard", "Refusal", "Scripted"]
+__all__ = ["Heard", "Refusal", "Scripted", "read_request"]
 
 
 class Refusal:
@@ -62,11 +62,9 @@ class Scripted:
     def _converse(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines:
             while line := lines.readline():
-                method, target, _ = line.decode().split()
-                headers = dict(_headers(lines))
-                heard = Heard(method, target, headers, _body(lines, headers))
+                heard = Heard(*read_request(line, lines))
                 self.heard.append(heard)
-                status, body = self._answer(f"{method} {heard.path}")
+                status, body = self._answer(f"{heard.method} {heard.path}")
                 head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
                 connection.sendall(head.encode() + body)
 
@@ -81,6 +79,13 @@ class Scripted:
         if isinstance(answer, tuple):
             return "200 OK", b"\n".join(json.dumps(value).encode() for value in answer)
         return "200 OK", json.dumps(answer).encode()
+
+
+def read_request(first: bytes, lines: Any) -> tuple[str, str, dict[str, str], bytes]:
+    """Method, target, headers (named in lower case) and body of the request whose first line was read."""
+    method, target, _ = first.decode().split()
+    headers = dict(_headers(lines))
+    return method, target, headers, _body(lines, headers)
 
 
 def _headers(lines: Any) -> Iterator[tuple[str, str]]:

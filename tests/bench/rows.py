@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from tests.bench.build_rows import builds
 from tests.bench.peers import Engine
 from tests.bench.registry_rows import push_and_pull
 from tests.bench.turns import Figure, Measured, measure, spawn
@@ -245,7 +246,7 @@ def through_a_registry(engines: list[Engine], rounds: int, scratch: Path) -> lis
     return rows
 
 
-IMAGE_ROWS = {"images": load_and_save, "registry": through_a_registry}
+IMAGE_ROWS = {"images": load_and_save, "registry": through_a_registry, "build": builds}
 
 
 def bundle(directory: Path, runtime: str) -> Path:

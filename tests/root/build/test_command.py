@@ -106,7 +106,7 @@ def test_a_terminal_shows_a_board_of_the_steps(site: Site, tmp_path: Path) -> No
 def test_a_failed_step_on_a_terminal_shows_its_output_and_the_error(site: Site) -> None:
     done = corten(site, "build", "--progress=tty", "-", stdin=STEPS.format("failing", 3))
     assert done.returncode == 1
-    assert "ERROR [0 2/2] RUN echo again-failing" in done.stdout
+    assert "ERROR [3/3] RUN echo again-failing" in done.stdout
     assert "again-failing\n------" in done.stdout
     assert "returned a non-zero code: 3" in done.stderr
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from corten.build import graph
@@ -22,6 +22,7 @@ __all__ = ["Lowering", "lower"]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+COUNTED = (nouns.Run, nouns.Copy, nouns.Workdir)
 PROXY_NAMES = frozenset({*PROXIES, *(name.lower() for name in PROXIES)})
 
 
@@ -98,10 +99,20 @@ class Lowering:
             given = self.options.build_args
             state.hidden = {name: value for name, value in given.items() if name in PROXY_NAMES}
             self.script.append(Line(stage.number, stage.begin.text, (state.vertex,)))
-            for number, one in enumerate(body, 1):
-                self.apply(state, one, stage, f"[{stage.name} {number}/{len(body)}] {one.text}")
+            for one, name in zip(body, self.names(stage, body), strict=True):
+                self.apply(state, one, stage, name)
             self.done[stage.number] = state
         return self.done[stage.number]
+
+    def names(self, stage: Stage, body: list[nouns.Instruction]) -> Iterator[str]:
+        """``[make 2/3] RUN make`` and so on, as BuildKit names steps: FROM and what makes files are counted."""
+        single = len(self.file.stages) == 1
+        label = "" if single else f"{stage.begin.name or f'stage-{stage.number}'} "
+        total = 1 + sum(isinstance(one, COUNTED) for one in body)
+        number = 1
+        for one in body:
+            number += isinstance(one, COUNTED)
+            yield f"[{label}{number}/{total}] {one.text}"
 
     def apply(self, state: State, one: nouns.Instruction, stage: Stage, name: str) -> None:
         outer, self.made = self.made, []

@@ -68,6 +68,11 @@ class Cache:
                 return result
         return None
 
+    def has(self, key: str) -> bool:
+        """Whether there is a record; whether it is of use is another question."""
+        with self._database.read() as rows:
+            return rows.execute("SELECT 1 FROM build_cache WHERE key = ?", (key,)).fetchone() is not None
+
     def put(self, keys: Sequence[str], result: Result, description: str, size: int) -> None:
         """Record a result under its keys."""
         document = encode(result).decode()

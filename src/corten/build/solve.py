@@ -102,9 +102,17 @@ class Solver:
         with self.scratch, ThreadPoolExecutor(PARALLEL, thread_name_prefix="corten-build") as pool:
             try:
                 while waiting or running:
-                    for digest in [key for key, one in waiting.items() if self.is_ready(one)]:
-                        running[pool.submit(self.one, waiting.pop(digest))] = digest
-                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    ready = [vertex for vertex in waiting.values() if self.is_ready(vertex)]
+                    for vertex in ready:
+                        del waiting[vertex.digest]
+                        # What nobody need wait for beside it is done here: a thread costs more than a cached step.
+                        if self.is_quick(vertex) or (len(ready) == 1 and not running):
+                            self.done[vertex.digest] = self.one(vertex)
+                        else:
+                            running[pool.submit(self.one, vertex)] = vertex.digest
+                    if ready and not running:
+                        continue
+                    finished, _ = wait(running, timeout=0 if ready else None, return_when=FIRST_COMPLETED)
                     for future in finished:
                         self.done[running.pop(future)] = future.result()
             except BaseException:
@@ -114,6 +122,15 @@ class Solver:
 
     def is_ready(self, vertex: Vertex) -> bool:
         return all(one.digest in self.done for one in vertex.inputs)
+
+    def is_quick(self, vertex: Vertex) -> bool:
+        """Whether a vertex takes no time worth a thread: nothing to fetch, or in the cache by its definition."""
+        if isinstance(vertex.op, graph.Fetch | graph.Merge):
+            return False
+        if not vertex.inputs:
+            return True
+        key = self.definition_key(vertex, [self.done[one.digest] for one in vertex.inputs])
+        return bool(key) and not vertex.no_cache and self.cache.has(key)
 
     def one(self, vertex: Vertex) -> Solved:
         try:

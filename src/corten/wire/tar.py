@@ -16,12 +16,19 @@ number, bounds what it holds in memory, and never believes a size until the byte
 ...         data = source.take(entry.size)
 """
 
+from __future__ import annotations
+
 import zlib
-from collections.abc import Iterator
 from struct import Struct
-from typing import Protocol
 
 from corten.model.errors import InvalidArgument, Unimplemented
+
+TYPE_CHECKING = False  # the command line packs with this module, and typing alone costs as much as a small context
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+else:
+    Protocol = object
 
 __all__ = [
     "BLOCK", "BLOCK_DEVICE", "CHARACTER", "DIRECTORY", "END", "FIFO", "HARDLINK", "REGULAR", "SYMLINK",

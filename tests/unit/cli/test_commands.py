@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from corten.cli.image import names
+from corten.model.reference import Reference
 from tests.unit.cli.engine import Refusal, Scripted
 
 OURS = str(Path(sys.executable).with_name("corten"))
@@ -344,3 +346,30 @@ def test_what_was_to_be_encrypted_is_never_sent_in_the_clear() -> None:
 def test_the_engine_is_named_by_the_first_that_says_so(env: dict[str, str], words: list[str], place: str) -> None:
     done = subprocess.run([OURS, *words, "ps"], env=env, capture_output=True, text=True, check=False)
     assert f"Cannot connect to the engine at unix://{place}:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app",
+        "app:1",
+        "team/app:v1.2-rc_1",
+        "a__b",
+        "a--b",
+        "a..b",
+        "A",
+        "a:",
+        ":a",
+        "a/",
+        "/a",
+        "a b",
+        "a" * 64,
+        "é",
+        "1:A",
+    ],
+)
+def test_a_quick_look_at_a_name_never_passes_a_wrong_one(name: str) -> None:
+    if names._is_plain(name):
+        Reference.parse(name)
+    assert names._is_plain("team/app:v1.2-rc_1")
+    assert not names._is_plain("a/")

@@ -199,16 +199,12 @@ class _Context:
         """A Dockerfile that is not in the context's directory."""
         if name not in (_STDIN_DOCKERFILE, _OUTSIDE_DOCKERFILE):
             return
-        import tarfile
-
         descriptor = 0 if name == _STDIN_DOCKERFILE else open_input(self._path)
         content = b"".join(chunks_of(descriptor))
-        yield _entry(tarfile.TarInfo(name), content)
+        yield _entry(name, content)
 
     def _from_stdin(self) -> Iterable[bytes]:
         """A tar as it is; anything else is a Dockerfile, alone in its context."""
-        import tarfile
-
         stream = chunks_of(0)
         head = b""
         while len(head) < 512 and (chunk := next(stream, b"")):
@@ -218,16 +214,15 @@ class _Context:
             yield from stream
             return
         content = head + b"".join(stream)
-        yield _entry(tarfile.TarInfo(self._dockerfile or "Dockerfile"), content) + b"\0" * 1024
+        yield _entry(self._dockerfile or "Dockerfile", content) + bytes(1024)
 
 
-def _entry(info: object, content: bytes) -> bytes:
+def _entry(name: str, content: bytes) -> bytes:
     """One file as tar bytes."""
-    import tarfile
+    from corten.wire import tar
 
-    assert isinstance(info, tarfile.TarInfo)
-    info.size, info.mode = len(content), 0o644
-    return info.tobuf(tarfile.PAX_FORMAT) + content + b"\0" * (-len(content) % 512)
+    header = tar.encode(tar.Entry(os.fsencode(name), tar.REGULAR, size=len(content)))
+    return header + content + bytes(tar.padding(len(content)))
 
 
 BUILD = Command(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from corten.cli.archives import write_output
-from corten.cli.extraction import extract
 from corten.cli.table import Fault
 
 TYPE_CHECKING = False
@@ -52,6 +51,8 @@ def deliver(session: Session, image: str, output: Output, *, keep: bool) -> None
     """Bring the files of `image` to where they belong; without `keep` an image that has no name goes again."""
     if output.kind == "image":
         return
+    from corten.cli.extraction import extract
+
     created = session.post("/containers/create", body={"Image": image, "Cmd": ["none"]}).json()["Id"]
     try:
         answer = session.engine.request("GET", f"/containers/{created}/export").check()

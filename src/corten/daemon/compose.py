@@ -62,10 +62,15 @@ def parts(roots: Roots, config: Config | None = None) -> Parts:
     )
 
 
-def compose(roots: Roots, made_of: Parts) -> Engine:
+def compose(roots: Roots, made_of: Parts, config: Config | None = None) -> Engine:
     """The engine of `roots`, restored: containers that outlived the last engine are adopted."""
     made_of.images.restore()
-    settings = settings_for(Path(roots.data), Path(roots.run), roots.identity, Path(program.path()))
+    config = config or Config()
+    settings = settings_for(
+        *(Path(roots.data), Path(roots.run), roots.identity, Path(program.path())),
+        runtimes=config.runtime_commands,
+        default_runtime=config.default_runtime,
+    )
     engine = Engine(settings, **made_of._asdict())
     # It comes after the engine, which has found the processes of the last one.
     engine.builder = on_demand = BuilderOnDemand(lambda: builder.make(made_of, engine.settings))

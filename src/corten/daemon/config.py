@@ -6,9 +6,17 @@ A field that the engine does not know is an error, as in dockerd: a setting that
 import msgspec
 
 from corten.api.bodies import decode
+from corten.engine.runtimes import DEFAULT, command
 from corten.model.errors import InvalidArgument
 
 __all__ = ["Config", "load"]
+
+
+class Runtime(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Another OCI runtime: its program and what stands before the verb."""
+
+    path: str
+    runtime_args: tuple[str, ...] = ()
 
 
 class Config(msgspec.Struct, frozen=True, rename="kebab"):
@@ -19,6 +27,13 @@ class Config(msgspec.Struct, frozen=True, rename="kebab"):
     idle_timeout: int = 60
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
+    runtimes: dict[str, Runtime] = {}
+    default_runtime: str = DEFAULT
+
+    @property
+    def runtime_commands(self) -> dict[str, tuple[str, ...]]:
+        """The command that begins each named runtime's."""
+        return {name: (one.path, *one.runtime_args) for name, one in self.runtimes.items()}
 
 
 def load(path: str) -> Config:
@@ -35,7 +50,20 @@ def load(path: str) -> Config:
         raise InvalidArgument(f"cannot read the configuration {path}: {error.message}", place=error.place) from None
     if config.shutdown_timeout < 0 or config.idle_timeout < 0:
         raise InvalidArgument(f"cannot read the configuration {path}: a timeout is negative")
+    _check_runtimes(path, config)
     return config
+
+
+def _check_runtimes(path: str, config: Config) -> None:
+    for name, one in config.runtimes.items():
+        if not one.path.startswith("/") or name == DEFAULT:
+            message = f"cannot read the configuration {path}: runtime {name!r} is our own or has no absolute path"
+            raise InvalidArgument(message, place=f"/runtimes/{name}")
+    try:
+        command(config.default_runtime, config.runtime_commands)
+    except InvalidArgument as error:
+        message = f"cannot read the configuration {path}: {error.message}"
+        raise InvalidArgument(message, hint=error.hint, place="/default-runtime") from error
 
 
 def _refuse_unknown(text: bytes) -> None:

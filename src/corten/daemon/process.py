@@ -69,7 +69,7 @@ class Process:
         await self._close(lanes)
 
     def _compose(self) -> Engine:
-        return compose(self._settings.roots, parts(self._settings.roots, self._config))
+        return compose(self._settings.roots, parts(self._settings.roots, self._config), self._config)
 
     async def _until_the_end(self) -> None:
         if not self._settings.may_idle:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from corten.engine import copyup, ledger, links, merging, mountspec, names, rootfs, validation
+from corten.engine import copyup, ledger, links, merging, mountspec, names, rootfs, runtimes, validation
 from corten.engine.record import Container, ContainerId, MountPoint, Record, State
 from corten.engine.services import Services, event, now
 from corten.images import Image
@@ -48,7 +48,10 @@ def create(
     config = merging.merge(config, image.config.run if image else RunConfig())
     if config.network_disabled:
         host = replace(host, network_mode="none")
-    host = validation.settled(host, cgroup_private=services.settings.cgroup_v2)
+    host = validation.settled(
+        host, cgroup_private=services.settings.cgroup_v2, runtime=services.settings.default_runtime
+    )
+    runtimes.command(host.runtime, services.settings.runtimes)  # an unknown one is an error of create
     if config.network_disabled:
         host = replace(host, network_mode="none")
     warnings = validation.check(config, host, services.settings.limits)

@@ -7,6 +7,7 @@ from any thread.
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from corten.content import Store
 from corten.engine import restore
@@ -100,8 +101,8 @@ class Engine:
         self._services.database.close()
 
 
-def settings_for(data: Path, run: Path, identity: str, program: Path) -> Settings:
-    """The settings of an engine on this host, asked of the host once."""
+def settings_for(data: Path, run: Path, identity: str, program: Path, **configured: Any) -> Settings:
+    """The settings of an engine on this host, asked of the host once; `configured` are fields that somebody chose."""
     system = os.uname()
     return Settings(
         data=data,
@@ -118,6 +119,7 @@ def settings_for(data: Path, run: Path, identity: str, program: Path) -> Setting
             mems=first_line("/sys/devices/system/node/online") or "0",
             swap_limit=has_swap_limit(),
         ),
+        **configured,
     )
 
 

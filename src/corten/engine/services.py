@@ -3,7 +3,7 @@ change.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +12,7 @@ import msgspec
 from corten.engine import ledger
 from corten.engine.catalog import Catalog
 from corten.engine.record import Container, Record, State
+from corten.engine.runtimes import DEFAULT
 from corten.metadata import Database
 from corten.model.event import Event
 
@@ -43,6 +44,8 @@ class Settings(msgspec.Struct, frozen=True):
     limits: "HostLimits"
     name: str = ""
     pull_missing: bool = False
+    runtimes: Mapping[str, tuple[str, ...]] = {}
+    default_runtime: str = DEFAULT
 
     def container_directory(self, container_id: str) -> Path:
         """What must survive a reboot beside the database: the log and the files that are bound into the container."""

@@ -11,7 +11,7 @@ import os
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from corten.engine import health, lifecycle, links, rootfs, sandbox, sharedmemory, specification
+from corten.engine import health, lifecycle, links, rootfs, runtimes, sandbox, sharedmemory, specification
 from corten.engine.attach import hand_over
 from corten.engine.launchfailure import explained
 from corten.engine.record import Container, MountPoint
@@ -248,6 +248,7 @@ def created(services: Services, container: Container, built: RuntimeSpec, joined
             ports=tuple(joined.port_fds),
             console_size=container.record.host.console_size,
             rootfs=tuple(rootfs.mounts(services, container)),
+            runtime=runtimes.command(container.record.host.runtime, settings.runtimes),
         ),
         on_network=on_network,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import corten
-from corten.engine import building, images, listing
+from corten.engine import building, images, listing, runtimes
 from corten.engine.building import Builder
 from corten.engine.moment import rfc3339
 from corten.engine.services import Services, now
@@ -96,8 +96,8 @@ class System:
             "NGoroutines": 0,
             "NEventsListener": 0,
             "ServerVersion": corten.__version__,
-            "Runtimes": {"corten": {"path": str(settings.program)}, "runc": {"path": str(settings.program)}},
-            "DefaultRuntime": "runc",
+            "Runtimes": runtimes.listed(str(settings.program), settings.runtimes),
+            "DefaultRuntime": settings.default_runtime,
             "InitBinary": "corten @init",
             "SecurityOptions": security_options(settings.cgroup_v2),
             "LiveRestoreEnabled": True,

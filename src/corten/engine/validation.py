@@ -11,21 +11,20 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from corten.engine import signals
+from corten.engine import runtimes, signals
 from corten.model.container import ContainerConfig, HealthConfig, HostConfig, LogConfig, RestartPolicy
-from corten.model.errors import InvalidArgument, NotFound, Unimplemented
+from corten.model.errors import InvalidArgument, Unimplemented
 from corten.spec import capabilities, default, devices, resources, security, tmpfs
 from corten.spec.options import rlimits
 
 __all__ = ["check", "check_restart", "settled"]
 
 POLICIES = ("no", "always", "on-failure", "unless-stopped")
-RUNTIMES = ("", "corten", "runc", "io.containerd.runc.v2")
 MILLISECOND = 1_000_000
 LOG_OPTIONS = frozenset(("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"))
 
 
-def settled(host: HostConfig, *, cgroup_private: bool) -> HostConfig:
+def settled(host: HostConfig, *, cgroup_private: bool, runtime: str = runtimes.DEFAULT) -> HostConfig:
     """The host half with Docker's defaults in place."""
     hides = not host.privileged and not security.parse(host.security_opt or ()).unconfined_paths
     return resources.settled(
@@ -34,7 +33,7 @@ def settled(host: HostConfig, *, cgroup_private: bool) -> HostConfig:
             network_mode=host.network_mode or "bridge",
             ipc_mode=host.ipc_mode or "private",
             cgroupns_mode=host.cgroupns_mode or ("private" if cgroup_private else "host"),
-            runtime=host.runtime or "runc",
+            runtime=host.runtime or runtime,
             shm_size=host.shm_size or default.SHM_SIZE,
             restart_policy=replace(host.restart_policy, name=host.restart_policy.name or "no"),
             log_config=log_defaults(host.log_config),
@@ -258,9 +257,7 @@ def check_hosts(host: HostConfig) -> None:
             raise InvalidArgument(f'bad format for add-host: "{entry}"')
 
 
-def check_runtime(host: HostConfig) -> None:
-    if host.runtime not in RUNTIMES:
-        raise NotFound(f"unknown or invalid runtime name: {host.runtime}")
+def check_platform(host: HostConfig) -> None:
     if host.isolation not in ("", "default"):
         raise InvalidArgument(f"invalid isolation '{host.isolation}': only 'default' exists on Linux")
     if host.storage_opt:
@@ -278,7 +275,7 @@ HOST_CHECKS: tuple[Callable[[HostConfig], None], ...] = (
     check_devices,
     check_mounts,
     check_hosts,
-    check_runtime,
+    check_platform,
 )
 
 

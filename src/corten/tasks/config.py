@@ -29,7 +29,8 @@ class TaskConfig(msgspec.Struct, frozen=True):
 
     `rootfs` are mounts that make the root, in place of the specification's directory. `open_stdin` keeps a stdin open
     that nobody is attached to; `stdin_once` closes it when the first client ends its input. `console_size` is (rows,
-    columns). The caller keeps and closes its own copies of `ports`.
+    columns). The caller keeps and closes its own copies of `ports`. `runtime` is the command of another OCI runtime
+    that shall run it, in place of our own (`foreign`).
     """
 
     id: str
@@ -41,6 +42,7 @@ class TaskConfig(msgspec.Struct, frozen=True):
     log: LogFile | None = None
     ports: tuple[int, ...] = ()
     console_size: tuple[int, int] = (0, 0)
+    runtime: tuple[str, ...] = ()
 
 
 class ExecConfig(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from corten.plan import LaunchPlan
 from corten.runtime.launch import Launch
 from corten.tasks.config import ExecConfig
 from corten.tasks.connection import Connection
+from corten.tasks.foreign import Foreign
 from corten.tasks.process import Controller, Process, refuse_rows
 from corten.tasks.protocol import FLAGS
 from corten.tasks.spawn import plan_file
@@ -33,6 +34,7 @@ class Exec(Process):
         plan: LaunchPlan,
         program: int,
         register: Callable[["Exec"], None],
+        foreign: Foreign | None = None,
     ) -> None:
         super().__init__(connection, watcher, terminal=config.terminal, open_stdin=config.open_stdin)
         self.id = config.id
@@ -40,6 +42,7 @@ class Exec(Process):
         self._plan = plan
         self._program = program
         self._register = register
+        self._foreign = foreign
 
     def start(self, controller: Controller = refuse_rows) -> None:
         """Launch it; returns when its program runs. Raises what the failing row means, and nothing is left then."""
@@ -54,6 +57,12 @@ class Exec(Process):
                 raise
             finally:
                 self._started(launch)
+        if self._foreign:
+            try:
+                self._foreign.begun(self, self.id)
+            except BaseException:
+                self._give_up()
+                raise
 
     def release(self) -> None:
         """Nobody will attach: the output is dropped from now on."""

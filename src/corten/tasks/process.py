@@ -109,6 +109,15 @@ class Process:
 
     # -- for Task and Exec
 
+    def become(self, pid: int, handle: int) -> None:
+        """Stand for another process from now on: the one that a foreign runtime made. Takes over the handle."""
+        with self._lock:
+            self.pid = pid
+            if self._exit is None:
+                self.pidfd, handle = handle, self.pidfd
+        if handle >= 0:
+            os.close(handle)
+
     def _closes_stdin(self) -> bool:
         """Whether the end of a client's input is the end of the process's."""
         return True

@@ -27,7 +27,7 @@ __all__ = ["Record", "StateDir"]
 
 class Record(msgspec.Struct, frozen=True):
     """task.json. `start` and `boot` tell the process from a later one with its pid; `cgroup` is None when it has
-    none."""
+    none; `runtime` is the command of the foreign runtime it is on."""
 
     id: str
     bundle: str
@@ -40,6 +40,7 @@ class Record(msgspec.Struct, frozen=True):
     pid: int = 0
     start: int = 0
     started: bool = False
+    runtime: tuple[str, ...] = ()
 
     def alive(self) -> bool:
         """Whether the very process that was recorded still exists."""

@@ -21,6 +21,7 @@ from corten.tasks.connection import Connection, send_ports
 from corten.tasks.controller import Controller
 from corten.tasks.exec import Exec
 from corten.tasks.exit import UNKNOWN_CODE, Exit
+from corten.tasks.foreign import Foreign
 from corten.tasks.hooks import Hooks
 from corten.tasks.process import Process
 from corten.tasks.protocol import STATUS, Received
@@ -52,6 +53,8 @@ class Task(Process):
         self._launch: Launch | None = None
         self._controller: Controller | None = None
         self._execs: dict[int, Exec] = {}
+        self._foreign = Foreign(record.runtime, record.id, state.path) if record.runtime else None
+        self._until_started: list[int] = []
         self._strangers: dict[int, Exit] = {}  # ends of execs that are not registered yet, or another engine's
         connection.on_event = self.on_event
 
@@ -80,16 +83,23 @@ class Task(Process):
             launch.go()  # the checkpoint `created`,
             launch.go()  # and the row that awaits the start
             launch.until("", self._controller)
-            self._hooks().run_all("poststart", self.pid)
+            if self._foreign:
+                self._begun(self._foreign)
+            else:
+                self._hooks().run_all("poststart", self.pid)
         except BaseException:
             launch.control.close()
             self.delete(force=True)
             raise
+        finally:
+            self._let_go()
         launch.control.close()
 
     def exec(self, process: ProcessSpec, config: ExecConfig) -> Exec:
         """One more process (a `process` of the runtime-spec), to be started by `Exec.start`. Conflict unless it
         runs."""
+        if self._foreign:
+            return self.exec_plan(self._foreign.exec_plan(process, config, self._tasks.host), config)
         spec = self._state.read_spec()
         spec["process"] = process
         streams = () if config.terminal else (0, 1, 2) if config.open_stdin else (1, 2)
@@ -102,7 +112,8 @@ class Task(Process):
         """The same with a plan of one's own."""
         if self.status() != "running":
             raise Conflict(f"cannot exec in task {self.id}: it is not running")
-        return Exec(self._connection, self._watcher, config, plan, self._tasks.program_fd(), self._register)
+        program = self._tasks.program_fd()
+        return Exec(self._connection, self._watcher, config, plan, program, self._register, self._foreign)
 
     def kill(self, signal: int, *, all: bool = False) -> None:
         """Send a signal to the first process, or to every process of the container; Conflict when it has ended."""
@@ -180,9 +191,14 @@ class Task(Process):
             self._end_now()
         self._tasks.forget(self)
         self._disconnect()
+        if self._foreign:
+            self._foreign.delete()
         if self.cgroups:
             self.cgroups.delete()
         self._tasks.leave(self.record.monitor)
+        if self._foreign:
+            self._state.remove()  # it has run the hooks itself
+            return
         hooks = self._hooks()
         self._state.remove()
         try:
@@ -196,6 +212,10 @@ class Task(Process):
         """The launch waits at its checkpoint `created`."""
         self.pid, self.pidfd = launch.pid, launch.pidfd
         self._launch, self._controller = launch, controller
+
+    def until_started(self, handles: list[int]) -> None:
+        """Close these descriptors when the program has started, or never will."""
+        self._until_started = handles
 
     def adopt(self) -> bool:
         """Take over what another engine left; False when its program never ran."""
@@ -253,6 +273,17 @@ class Task(Process):
         finally:
             for fd in counters:
                 os.close(fd)
+
+    def _begun(self, foreign: Foreign) -> None:
+        """The runtime runs; from here on this task is the process that it has made."""
+        pid, start = foreign.begun(self)
+        self.record = msgspec.structs.replace(self.record, pid=pid, start=start)
+        self._state.write(self.record)
+
+    def _let_go(self) -> None:
+        handles, self._until_started = self._until_started, []
+        for handle in handles:
+            os.close(handle)
 
     def _closes_stdin(self) -> bool:
         return self.record.stdin_once
@@ -319,6 +350,7 @@ class Task(Process):
         return watched
 
     def _disconnect(self) -> None:
+        self._let_go()
         self._hang_up()
         if self._launch is not None:
             self._launch.control.close()

@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 import msgspec
 
 from corten.kernel import pidfd, program
+from corten.kernel.netns import NetworkJoin
 from corten.kernel.probe import Host
 from corten.model.cancel import Cancel
 from corten.model.errors import DataLoss, Internal, InvalidArgument, NotFound, Unimplemented
@@ -22,6 +23,7 @@ from corten.runtime.launch import Launch
 from corten.tasks.config import LogFile, TaskConfig
 from corten.tasks.connection import Connection, send_ports
 from corten.tasks.controller import Controller, OnNetwork
+from corten.tasks.foreign import Foreign
 from corten.tasks.hooks import Hooks
 from corten.tasks.memory import memory_file
 from corten.tasks.protocol import FLAGS
@@ -100,6 +102,9 @@ class Tasks:
         )
         groups = Cgroups(host.layout, (spec.get("linux") or {}).get("cgroupsPath") or "", config.id)
 
+        if config.runtime:
+            return self._create_foreign(spec, config, groups, on_network, cancel)
+
         def compiled() -> LaunchPlan:
             plan = compile(spec, host, bundle=config.bundle, id=config.id, options=options, warnings=warnings)
             self._remember(config.id, plan)
@@ -170,6 +175,39 @@ class Tasks:
             self._plans[id] = plan
             while len(self._plans) > _PLANS_KEPT:
                 del self._plans[next(iter(self._plans))]
+
+    def _create_foreign(
+        self,
+        spec: RuntimeSpec,
+        config: TaskConfig,
+        groups: Cgroups,
+        on_network: OnNetwork | None,
+        cancel: Cancel | None,
+    ) -> Task:
+        """The same on another OCI runtime; the network's handle is kept until that has joined it."""
+        foreign = Foreign(config.runtime, config.id, f"{self.run_dir}/{config.id}")
+        handles: list[int] = []
+
+        def connect(join: NetworkJoin) -> None:
+            handles.append(os.dup(join.netns_fd))
+            foreign.connected(handles[0])
+            if on_network:
+                on_network(join)
+
+        def compiled() -> LaunchPlan:
+            foreign.prepare(spec, config)
+            plan = foreign.plan(spec, self.host, config, network=on_network is not None)
+            self._remember(config.id, plan)
+            return plan
+
+        try:
+            task = self._launch(compiled, config, spec, groups, connect if on_network else None, cancel, None)
+        except BaseException:
+            for handle in handles:
+                os.close(handle)
+            raise
+        task.until_started(handles)
+        return task
 
     def _launch(
         self,
@@ -286,6 +324,7 @@ def _record(config: TaskConfig, cgroups: Cgroups | None, monitor: int) -> Record
         stdin_once=config.stdin_once,
         boot=pidfd.boot_id(),
         monitor=monitor,
+        runtime=config.runtime,
     )
 
 

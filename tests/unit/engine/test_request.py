@@ -87,7 +87,6 @@ def test_impossible_configurations_are_refused(config: ContainerConfig, message:
         (HostConfig(cap_add=("NOPE",)), 'invalid capability: "CAP_NOPE"'),
         (HostConfig(port_bindings={"80/tcp": (PortBinding("", "x"),)}), 'invalid port specification: "x"'),
         (HostConfig(extra_hosts=("x",)), 'bad format for add-host: "x"'),
-        (HostConfig(runtime="nope"), "unknown or invalid runtime name: nope"),
         (HostConfig(storage_opt={"size": "1"}), "storage-opt is supported only"),
         (HostConfig(device_requests=(DeviceRequest(capabilities=(("gpu",),)),)), r"with capabilities: \[\[gpu\]\]"),
         (HostConfig(network_mode="container:x", dns=("1.1.1.1",)), "conflicting options: dns and the network mode"),

@@ -7,5 +7,6 @@ int launch_main(int argc, char **argv);
 int init_main(int argc, char **argv);
 int netns_main(int argc, char **argv);
 int monitor_main(int argc, char **argv);
+int untar_main(int argc, char **argv);
 
 #endif

@@ -17,6 +17,7 @@ static const struct applet applets[] = {
     {"@init", init_main},
     {"@netns", netns_main},
     {"@monitor", monitor_main},
+    {"@untar", untar_main},
     {0, 0},
 };
 

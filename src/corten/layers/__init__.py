@@ -5,7 +5,7 @@
   it is the upper directory of an overlay, a deletion leaves overlayfs's mark (`whiteouts.Form`).
 - `changes` compares: an upper directory with the layers below it, or two whole trees.
 - `diff` writes the changes as a tar, deletions as ``.wh.`` names; `pack` writes a whole tree.
-- `compression` finds out what a stream is compressed with; `source` feeds it to the walk and hashes on the way.
+- `compression` finds out what a stream is compressed with; `source` pours it into the extraction and hashes on the way.
 
 >>> with store.open(layer.digest) as blob, closing(source.of_blob(blob.fd, blob.size)) as stream:
 ...     applied = apply(stream, root_fd, form=Form.OVERLAY)

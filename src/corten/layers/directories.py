@@ -1,17 +1,16 @@
-"""Handles of the directories below a root that hostile archives fill.
+"""Handles of the directories below a root that hostile archives fill (`unpacking`; layers are C's, native/untar.c).
 
 Each path is walked component by component from a handle, never following a symlink on the way; where a symlink
-stands (a lower layer's ``/bin -> usr/bin`` in a full tree), the kernel resolves it with the root as ``/`` (openat2,
-RESOLVE_IN_ROOT). So no name in an archive ever reaches out. Handles are kept: archives list files by directory.
+stands (``/bin -> usr/bin``), the kernel resolves it with the root as ``/`` (openat2, RESOLVE_IN_ROOT). So no name in an
+archive ever reaches out. Handles are kept: archives list files by directory.
 """
 
 import os
 import stat
-from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from corten.kernel import rooted
-from corten.layers.whiteouts import Form, is_whiteout, mark_opaque
 from corten.model.errors import InvalidArgument
 
 __all__ = ["PATH_LIMIT", "Directories", "Directory", "clean"]
@@ -20,23 +19,19 @@ OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 KEPT = 128
 PATH_LIMIT = 4095  # PATH_MAX: longer names could never be opened in the container
 IMPLIED_MODE = 0o755
-SETGID = 0o2000
 
 
 class Directory(NamedTuple):
-    """`gives_group`: what is created here takes this directory's group, whatever we are (a setgid directory)."""
+    """A directory that something goes into."""
 
     fd: int
-    gives_group: bool
 
 
 class Directories:
     """A bounded cache of handles below `root_fd`, which stays the caller's."""
 
-    def __init__(self, root_fd: int, form: Form, *, is_ours: Callable[[bytes], bool]) -> None:
-        self._is_ours = is_ours
-        self._form = form
-        self._root = Directory(root_fd, _gives_group(root_fd))
+    def __init__(self, root_fd: int) -> None:
+        self._root = Directory(root_fd)
         self._root_fd = root_fd
         self._open: dict[bytes, Directory] = {}
 
@@ -74,27 +69,19 @@ class Directories:
         except FileNotFoundError:
             os.mkdir(name, IMPLIED_MODE, dir_fd=here.fd)
             fd = os.open(name, OPEN, dir_fd=here.fd)
-        except OSError as error:  # ENOTDIR or ELOOP: something that is no directory stands there
-            fd = self._past(here, name, path, error)
-        return Directory(fd, _gives_group(fd))
+        except OSError:  # ENOTDIR or ELOOP: something that is no directory stands there
+            fd = self._past(here, name, path)
+        return Directory(fd)
 
-    def _past(self, here: Directory, name: bytes, path: bytes, cause: OSError) -> int:
-        """Get beyond something that is no directory: through a link, over what a lower layer had, over a whiteout."""
+    def _past(self, here: Directory, name: bytes, path: bytes) -> int:
+        """Get beyond something that is no directory: through a link, over anything else."""
         found = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
-        hidden = self._form is not Form.PLAIN and is_whiteout(found)
-        if not hidden and stat.S_ISLNK(found.st_mode):
-            try:
+        if stat.S_ISLNK(found.st_mode):
+            with suppress(OSError):
                 return rooted.open(self._root_fd, os.fsdecode(path), os.O_RDONLY | os.O_DIRECTORY)
-            except OSError as error:
-                cause = error
-        if not hidden and self._is_ours(path):
-            raise InvalidArgument(f"path {os.fsdecode(path)!r} is no directory: {cause.strerror}") from cause
         os.unlink(name, dir_fd=here.fd)
         os.mkdir(name, IMPLIED_MODE, dir_fd=here.fd)
-        fd = os.open(name, OPEN, dir_fd=here.fd)
-        if hidden:  # whiteout and directory in one layer mean that nothing of the lower one shows
-            mark_opaque(fd, self._form)
-        return fd
+        return os.open(name, OPEN, dir_fd=here.fd)
 
     def trim(self) -> None:
         """Keep the number of open handles bounded; call it only where no handle is in use."""
@@ -126,7 +113,3 @@ def clean(name: bytes) -> bytes:
         elif part not in (b"", b"."):
             parts.append(part)
     return b"/".join(parts)
-
-
-def _gives_group(fd: int) -> bool:
-    return bool(os.fstat(fd).st_mode & SETGID)

@@ -1,8 +1,8 @@
-"""Where a layer's tar comes from: a stored blob as memory, or a stream through a decompressor.
+"""Where a layer's tar comes from: a stored blob, or a stream through a decompressor.
 
-A *source* hands out blocks to the tar walk (`wire.tar.Source`), copies file data straight to a descriptor, and knows in
-the end the digest of everything that passed: the layer's diff ID. Hashing runs in a thread of its own, beside the
-extraction: both release the interpreter lock while they work.
+A *source* pours the tar into the pipe that the extraction reads, and knows in the end the digest of everything that
+passed: the layer's diff ID. Hashing runs in a thread of its own. A stream can also be walked here (`wire.tar.Source`),
+for archives that are no layers.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from corten.layers.compression import Readable, decompressed, detect
 from corten.model.digest import Digest
 from corten.model.errors import InvalidArgument, ResourceExhausted
 
-__all__ = ["LayerSource", "MapSource", "StreamSource", "of_blob", "of_stream"]
+__all__ = ["LayerSource", "StoredSource", "StreamSource", "of_blob", "of_stream"]
 
 CHUNK = 1 << 20
 AHEAD = 8
@@ -26,16 +26,10 @@ SIZE_LIMIT = 1 << 40
 
 
 class LayerSource(Protocol):
-    """A tar source that can also copy to a file and name what passed."""
+    """A whole layer that can be poured into a pipe, and then names what passed."""
 
-    position: int
-
-    def take(self, length: int) -> bytes | memoryview: ...
-
-    def skip(self, length: int) -> None: ...
-
-    def copy_to(self, fd: int, length: int) -> None:
-        """Write the next `length` bytes to `fd`; raises InvalidArgument where the stream ends before."""
+    def pour(self, pipe: int) -> None:
+        """Write all of the uncompressed layer to `pipe`; BrokenPipeError when nobody reads it any more."""
 
     def finish(self) -> Digest:
         """Read to the end; the digest of all bytes since the beginning (sha256)."""
@@ -46,7 +40,7 @@ class LayerSource(Protocol):
 def of_blob(fd: int, size: int, *, digest: Digest | None = None) -> LayerSource:
     """A stored blob, compressed or not. `digest` is that of its bytes, when it has been verified already."""
     if size and not detect(os.pread(fd, 10, 0)):
-        return MapSource(fd, size, digest=digest)
+        return StoredSource(fd, size, digest=digest)
     return of_stream(open(fd, "rb", buffering=0, closefd=False))
 
 
@@ -58,51 +52,35 @@ def of_stream(stream: Readable, *, limit: int = SIZE_LIMIT, hashed: bool = True)
     return StreamSource(decompressed(stream), limit=limit, hashed=hashed)
 
 
-class MapSource:
-    """An uncompressed blob in memory; nothing is copied on its way to the file."""
+class StoredSource:
+    """An uncompressed blob; the kernel moves it from its file to the pipe, and we never see it."""
 
     def __init__(self, fd: int, size: int, *, digest: Digest | None) -> None:
-        self.position = 0
+        self._fd = fd
         self._size = size
-        self._map = mmap.mmap(fd, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)
-        self._view = memoryview(self._map)
         self._digest = digest if digest is not None and digest.algorithm == "sha256" else None
         self._hashing = None if self._digest else threading.Thread(target=self._hash, daemon=True)
         if self._hashing:
             self._hashing.start()
 
     def _hash(self) -> None:
-        self._digest = Digest.of(self._view)
+        flags, access = mmap.MAP_SHARED | mmap.MAP_POPULATE, mmap.PROT_READ
+        with mmap.mmap(self._fd, self._size, flags=flags, prot=access) as mapped, memoryview(mapped) as view:
+            self._digest = Digest.of(view)
 
-    def take(self, length: int) -> bytes:
-        start = self.position
-        self.position = min(start + length, self._size)
-        return self._map[start : self.position]  # a copy: a view in some traceback would keep the map from closing
-
-    def skip(self, length: int) -> None:
-        self.position += length
-        if self.position > self._size:
-            raise InvalidArgument("truncated tar: an entry is longer than the archive")
-
-    def copy_to(self, fd: int, length: int) -> None:
-        end = self.position + length
-        if end > self._size:
-            raise InvalidArgument("truncated tar: an entry is longer than the archive")
-        while self.position < end:
-            self.position += os.write(fd, self._view[self.position : end])
+    def pour(self, pipe: int) -> None:
+        at = 0
+        while at < self._size and (sent := os.sendfile(pipe, self._fd, at, self._size - at)):
+            at += sent
 
     def finish(self) -> Digest:
-        if self._hashing:
-            self._hashing.join()
+        self.close()
         assert self._digest is not None
-        self.position = self._size
         return self._digest
 
     def close(self) -> None:
         if self._hashing:
             self._hashing.join()
-        self._view.release()
-        self._map.close()
 
 
 class StreamSource:
@@ -182,6 +160,13 @@ class StreamSource:
             self.position += len(piece)
             length -= len(piece)
             yield piece
+
+    def pour(self, pipe: int) -> None:
+        while self._view or self._next():
+            piece, self._view = self._view, memoryview(b"")
+            self.position += len(piece)
+            while piece:
+                piece = piece[os.write(pipe, piece) :]
 
     def finish(self) -> Digest:
         while self._next():

@@ -14,7 +14,6 @@ from corten.layers.compression import Readable
 from corten.layers.directories import Directories, Directory, clean
 from corten.model.cancel import Cancel
 from corten.model.errors import CortenError, InvalidArgument
-from corten.model.whiteout import Form
 from corten.wire import tar
 
 __all__ = ["Rules", "unpack"]
@@ -34,7 +33,7 @@ class Rules(NamedTuple):
 def unpack(stream: Readable, target: int, rules: Rules, cancel: Cancel) -> None:
     """Unpack the tar (plain, gzip, bzip2, xz, zstd) into the directory behind `target`, which stays the caller's."""
     archive = tarsource.of_stream(stream, hashed=False)
-    directories = Directories(target, Form.PLAIN, is_ours=lambda _: False)
+    directories = Directories(target)
     late: list[tuple[bytes, tar.Entry]] = []
     try:
         for entry in tar.entries(archive):

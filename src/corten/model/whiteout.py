@@ -13,11 +13,9 @@ Whiteouts hide lower layers only, wherever they stand in the tar: an entry of th
 
 import enum
 
-__all__ = ["META_PREFIX", "OPAQUE_NAME", "PREFIX", "Form"]
+__all__ = ["PREFIX", "Form"]
 
 PREFIX = b".wh."
-META_PREFIX = b".wh..wh."  # aufs's own bookkeeping; only the opaque mark has a meaning
-OPAQUE_NAME = b".wh..wh..opq"
 
 
 class Form(enum.Enum):
@@ -26,7 +24,3 @@ class Form(enum.Enum):
     OVERLAY = "overlay"
     OVERLAY_USER = "overlay-user"  # mounted with `userxattr`, in a user namespace
     PLAIN = "plain"
-
-    @property
-    def opaque_xattr(self) -> str:
-        return "user.overlay.opaque" if self is Form.OVERLAY_USER else "trusted.overlay.opaque"

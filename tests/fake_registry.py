@@ -2,7 +2,8 @@
 
 It keeps manifests and blobs in dictionaries. `users` turns bearer tokens on; `break_at` ends a blob's transfer early,
 once for each entry; `redirect` sends blob reads elsewhere; `busy` answers 429 that many times; `ranges=False` ignores
-Range. `seen` records (method, path, authorization).
+Range. `hook` sees each request first and returns whether it has answered it. `seen` records (method, path,
+authorization).
 """
 
 import base64
@@ -10,11 +11,12 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["FakeRegistry"]
+__all__ = ["FakeRegistry", "RegistryHandler"]
 
 
 class FakeRegistry:
@@ -27,6 +29,7 @@ class FakeRegistry:
         self.busy = 0
         self.ranges = True
         self.seen: list[tuple[str, str, str]] = []
+        self.hook: Callable[[RegistryHandler], bool] = lambda _: False
         registry = self
 
         class Handler(RegistryHandler):
@@ -83,6 +86,8 @@ class RegistryHandler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         authorization = self.headers.get("Authorization", "")
         self.state.seen.append((self.command, self.path, authorization))
+        if self.state.hook(self):
+            return
         parts = urlsplit(self.path)
         if parts.path == "/token":
             self.token(authorization)
@@ -153,6 +158,8 @@ class RegistryHandler(BaseHTTPRequestHandler):
             begin = int(match[1])
         part = data[begin:]
         self.send_response(206 if begin else 200)
+        if begin:
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(part)))
         self.end_headers()
         if self.command == "HEAD":

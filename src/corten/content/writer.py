@@ -47,6 +47,18 @@ class Writer:
         """The file being written, for whoever wants to read along; nothing in it is verified before the commit."""
         return self._fd
 
+    def require_space(self) -> None:
+        """Raise ResourceExhausted where the announced rest cannot fit: a disk that a lie has filled helps nobody."""
+        if self._size is None:
+            return
+        disk = os.fstatvfs(self._fd)
+        left, free = self._size - self.offset, disk.f_bavail * disk.f_frsize
+        if left > free:
+            raise ResourceExhausted(
+                f"write blob {self._name}: it needs {left} bytes more, and {free} are free",
+                hint="free space below the engine's root: corten system df",
+            )
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append. More bytes than were announced are an error at once, not at the end (a size that lies)."""
         if self._size is not None and self.offset + len(data) > self._size:

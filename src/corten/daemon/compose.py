@@ -15,14 +15,14 @@ from typing import NamedTuple
 from corten.content import Store
 from corten.daemon import builder
 from corten.daemon.builder import BuilderOnDemand
-from corten.daemon.config import Config
+from corten.daemon.config import Config, ProxySettings
 from corten.engine import Engine, settings_for
 from corten.images import Images
 from corten.kernel import program
 from corten.metadata import Database
 from corten.model.roots import Roots
 from corten.network import Identity, Networks
-from corten.remote import HostRules, Registries
+from corten.remote import HostRules, Proxies, Registries
 from corten.snapshots import Native, Overlay, Snapshotter
 from corten.tasks import Tasks
 
@@ -58,7 +58,7 @@ def parts(roots: Roots, config: Config | None = None) -> Parts:
         snapshots=snapshots,
         networks=Networks(database, Identity.of(roots.data), data / "network", program=binary),
         tasks=Tasks(str(run / "tasks"), binary),
-        registries=Registries(host_rules(config)),
+        registries=Registries(host_rules(config), proxies=proxies(config)),
     )
 
 
@@ -84,6 +84,12 @@ def host_rules(config: Config | None) -> HostRules:
     if config is None:
         return HostRules()
     return HostRules(HostRules().insecure + config.insecure_registries, config.registry_mirrors)
+
+
+def proxies(config: Config | None) -> Proxies:
+    """The proxies to registries: the configuration's before those of the engine's environment."""
+    set_here = config.proxies if config else ProxySettings()
+    return Proxies.of(os.environ, set_here.http_proxy, set_here.https_proxy, set_here.no_proxy)
 
 
 def snapshotter(root: Path) -> Snapshotter:

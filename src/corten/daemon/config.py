@@ -9,7 +9,15 @@ from corten.api.bodies import decode
 from corten.engine.runtimes import DEFAULT, command
 from corten.model.errors import InvalidArgument
 
-__all__ = ["Config", "load"]
+__all__ = ["Config", "ProxySettings", "load"]
+
+
+class ProxySettings(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
+    """How the engine itself reaches registries; containers get theirs from the client's configuration."""
+
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""
 
 
 class Runtime(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -27,6 +35,7 @@ class Config(msgspec.Struct, frozen=True, rename="kebab"):
     idle_timeout: int = 60
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
+    proxies: ProxySettings = ProxySettings()
     runtimes: dict[str, Runtime] = {}
     default_runtime: str = DEFAULT
 

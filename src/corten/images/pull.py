@@ -189,6 +189,7 @@ class Pull:
         meter = Meter(self.tell, id, "Downloading", descriptor.size) if id else None
         reference = f"pull {descriptor.digest}"
         with self.content.ingest(reference, expected=descriptor.digest, size=descriptor.size) as writer:
+            writer.require_space()
             arrival.begin(writer.fileno(), writer.offset)
             with self.repository.blob(descriptor, writer.offset) as stream:
                 while writer.offset < descriptor.size and (data := stream.read(CHUNK)):

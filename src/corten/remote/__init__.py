@@ -10,6 +10,9 @@ A module per concern:
 
     hosts        which addresses a domain has: Docker Hub's own rules, mirrors, who may speak plain HTTP
     transport    one request over a kept connection; redirects that never carry credentials to another host
+    head         a deadline for the head of an answer
+    proxies      which requests go through a proxy
+    certificates whom TLS trusts: the system's authorities and Docker's certs.d
     challenge    what a 401 asks for
     tokens       bearer tokens, fetched once per scope, and basic authentication
     answers      a registry's error answer as one of our kinds
@@ -22,7 +25,8 @@ decide what is kept, redirects stay on http(s), and a broken transfer goes on wh
 
 from corten.remote.credentials import ANONYMOUS, Credentials
 from corten.remote.hosts import HostRules
+from corten.remote.proxies import Proxies
 from corten.remote.registries import Registries
 from corten.remote.repository import Fetched, Repository
 
-__all__ = ["ANONYMOUS", "Credentials", "Fetched", "HostRules", "Registries", "Repository"]
+__all__ = ["ANONYMOUS", "Credentials", "Fetched", "HostRules", "Proxies", "Registries", "Repository"]

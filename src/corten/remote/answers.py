@@ -35,7 +35,7 @@ HINTS: dict[type[CortenError], str] = {
     ResourceExhausted: "wait a while, or log in: registries allow more to known users",
     Unavailable: "the registry is in trouble; try again later",
 }
-LONGEST = 300
+LONGEST, MOST = 300, 4
 
 
 class Problem(NamedTuple):
@@ -53,7 +53,11 @@ def error_of(action: str, status: int, body: bytes) -> CortenError:
 def problems(body: bytes) -> list[Problem]:
     try:
         entries = json.loads(body)["errors"]
-        found = [Problem(str(one.get("code", "")), str(one.get("message", ""))[:LONGEST]) for one in entries]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return [Problem(shown(one.get("code")), shown(one.get("message"))) for one in entries[:MOST]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
-    return [Problem("".join(filter(str.isprintable, one.code)), one.message) for one in found]
+
+
+def shown(text: object) -> str:
+    """A registry's words, short and without what a terminal would obey."""
+    return "".join(filter(str.isprintable, str(text or "")[:LONGEST]))

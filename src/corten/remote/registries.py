@@ -9,8 +9,10 @@ from corten.model.cancel import Cancel
 from corten.model.errors import CortenError, Unavailable
 from corten.model.reference import Reference
 from corten.remote.answers import error_of
+from corten.remote.certificates import Certificates
 from corten.remote.credentials import ANONYMOUS, Credentials
 from corten.remote.hosts import Host, HostRules
+from corten.remote.proxies import DIRECT, Proxies
 from corten.remote.repository import Repository, Source
 from corten.remote.tokens import Tokens
 from corten.remote.transport import Origin, Transport
@@ -27,10 +29,17 @@ class Registries:
     `patience` is the first pause in seconds before a request is tried again; each next one is three times as long.
     """
 
-    def __init__(self, rules: HostRules | None = None, *, patience: float = 0.3) -> None:
+    def __init__(
+        self,
+        rules: HostRules | None = None,
+        *,
+        patience: float = 0.3,
+        proxies: Proxies = DIRECT,
+        certificates: Certificates | None = None,
+    ) -> None:
         self.rules = rules or HostRules()
         self._patience = patience
-        self._transport = Transport()
+        self._transport = Transport(proxies, certificates)
         self._origins: dict[Host, Origin] = {}
         self._tokens: dict[tuple[str, Credentials], Tokens] = {}
         self._lock = threading.Lock()
@@ -62,7 +71,7 @@ class Registries:
             raise error_of(f"search {domain}", answer.status, body)
         try:
             return list(json.loads(body)["results"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise Unavailable(f"search {domain}: its answer is not a list of results") from None
 
     def _source(self, host: Host, credentials: Credentials) -> Source:

@@ -4,22 +4,32 @@ Reading asks the mirrors first and the registry itself last; writing asks the re
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlunsplit
 
 from corten.model import mediatype
 from corten.model.cancel import Cancel
 from corten.model.descriptor import Descriptor
 from corten.model.digest import Digest
-from corten.model.errors import CortenError, DataLoss, NotFound, ResourceExhausted, Unauthenticated, Unavailable
+from corten.model.errors import (
+    CortenError,
+    DataLoss,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+)
 from corten.model.reference import Reference
 from corten.remote.answers import error_of
 from corten.remote.challenge import parse as parse_challenges
 from corten.remote.hosts import Host
 from corten.remote.tokens import Tokens
-from corten.remote.transport import Answer, Body, Origin, Transport
+from corten.remote.transport import Answer, Body, Origin, Transport, split
 
 __all__ = ["BlobStream", "Fetched", "Repository", "Source"]
 
@@ -95,7 +105,8 @@ class Repository:
         said = answer.headers.get("Docker-Content-Digest")
         if answer.status != 200 or not said:
             return None
-        size = int(answer.headers.get("Content-Length") or 0)
+        length = answer.headers.get("Content-Length", "")
+        size = int(length) if length.isascii() and length.isdecimal() else 0
         return Descriptor(media_type=answer.headers.get_content_type(), digest=Digest(said), size=size)
 
     def blob(self, descriptor: Descriptor, offset: int = 0) -> "BlobStream":
@@ -111,11 +122,14 @@ class Repository:
     def tags(self) -> Iterator[str]:
         """Every tag, sorted as the registry sorts them, page by page (end-8)."""
         path = self._path(f"/tags/list?n={PAGES}")
-        while path:
+        for _ in range(PAGES):
             answer = self._ask(self._sources[-1], "GET", path, "pull", "list tags")
             body = self._finish(answer, "list tags", (200,))
-            yield from (str(tag) for tag in json.loads(body).get("tags") or [])
+            yield from tags_of(body)
             path = next_page(answer.headers.get("Link", ""))
+            if not path:
+                return
+        raise InvalidArgument(f"list tags of {self.reference.familiar_name}: the registry has more than {PAGES} pages")
 
     # -- writing
 
@@ -239,8 +253,8 @@ class Repository:
             sent = {**headers, **({"Authorization": known} if known else {})}
             content: Body = body() if body else None
             answer = self._transport.request(method, origin, target, sent, content, self._cancel)
-            if answer.status != 401 or fresh:
-                return answer
+            if answer.status != 401 or fresh or answer.origin != origin:
+                return answer  # a host that we were redirected to has no claim to our credentials
             challenges = parse_challenges(answer.headers.get("WWW-Authenticate", ""))
             if known:
                 source.tokens.forget()
@@ -294,19 +308,42 @@ class BlobStream:
             return data
 
     def _open(self) -> Answer:
-        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.offset}-"} if self.offset else {})}
-        action = f"pull blob {self._descriptor.digest}"
-        answer = self._repository._read(f"/blobs/{self._descriptor.digest}", action, headers)
-        if self.offset and answer.status != 206:
-            self._skip(answer)
+        """Ask for what is missing; where the answer is another part than asked for, for all of it."""
+        if self.offset:
+            try:
+                answer = self._ask({"Range": f"bytes={self.offset}-"})
+            except InvalidArgument:  # 416: there is no such part, says the registry
+                answer = self._ask({})
+            begin = first_byte(answer)
+            if begin == self.offset:
+                return answer
+            if begin != 0:
+                answer.close()
+                answer = self._ask({})
+        else:
+            answer = self._ask({})
+        if first_byte(answer) != 0:
+            answer.close()
+            raise DataLoss(f"pull {self._descriptor.digest}: the registry sends a part that nobody asked for")
+        self._skip(answer)
         return answer
+
+    def _ask(self, headers: Mapping[str, str]) -> Answer:
+        action = f"pull blob {self._descriptor.digest}"
+        path = f"/blobs/{self._descriptor.digest}"
+        return self._repository._read(path, action, {"Accept-Encoding": "identity", **headers})
 
     def _skip(self, answer: Answer) -> None:
         """A registry without ranges begins anew: pass over what we have."""
         left = self.offset
         while left:
-            data = answer.read(min(left, CHUNK))
+            try:
+                data = answer.read(min(left, CHUNK))
+            except OSError as error:
+                answer.close()
+                raise Unavailable(f"resume {self._descriptor.digest}: {error}") from error
             if not data:
+                answer.close()
                 raise Unavailable(f"resume {self._descriptor.digest}: the registry sent less than before")
             left -= len(data)
 
@@ -342,12 +379,37 @@ def worth_repeating(status: int, method: str) -> bool:
 
 
 def retry_after(answer: Answer, default: float) -> float:
+    """The pause in seconds that a ``Retry-After`` asks for, which names seconds or a date (RFC 9110, 10.2.3)."""
     said = answer.headers.get("Retry-After", "")
-    return float(said) if said.isdigit() else default
+    if said.isascii() and said.isdecimal():
+        return float(said[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return default
+
+
+def first_byte(answer: Answer) -> int:
+    """Which byte of the blob an answer begins with; -1 when a part does not say."""
+    if answer.status != 206:
+        return 0
+    match = re.match(r"bytes (\d{1,19})-", answer.headers.get("Content-Range", ""), re.ASCII)
+    return int(match[1]) if match else -1
+
+
+def tags_of(body: bytes) -> list[str]:
+    """The tags of one page; raises `DataLoss` for an answer that is no list of them."""
+    try:
+        tags = json.loads(body)["tags"] or []
+    except (ValueError, KeyError, TypeError, RecursionError):
+        tags = None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise DataLoss("list tags: the registry's answer is not a list of tags")
+    return tags
 
 
 def with_query(location: str, **fields: str) -> str:
-    parts = urlsplit(location)
+    parts = split(location)
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, urlencode(fields))))))
 
 
@@ -355,7 +417,7 @@ def next_page(link: str) -> str:
     """The path of a ``Link: <…>; rel="next"`` header; only below /v2/, whatever host it names."""
     if 'rel="next"' not in link:
         return ""
-    parts = urlsplit(link.partition("<")[2].partition(">")[0])
+    parts = split(link.partition("<")[2].partition(">")[0])
     if not parts.path.startswith("/v2/"):
         raise NotFound("list tags: the registry's next page is not its own")
     return parts.path + (f"?{parts.query}" if parts.query else "")

@@ -9,14 +9,14 @@ import json
 import threading
 import time
 from typing import NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from corten.model.cancel import Cancel
 from corten.model.errors import Unauthenticated
 from corten.remote.answers import error_of
 from corten.remote.challenge import Challenge
 from corten.remote.credentials import Credentials
-from corten.remote.transport import Origin, Transport
+from corten.remote.transport import Origin, Transport, split
 
 __all__ = ["Tokens"]
 
@@ -68,7 +68,7 @@ class Tokens:
             self._known.clear()
 
     def _fetch(self, realm: str, service: str, scope: str, asker: Origin, cancel: Cancel | None) -> Token:
-        parts = urlsplit(realm)
+        parts = split(realm)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unauthenticated(f"get a token: the registry names the realm {realm[:200]!r}, which is not http(s)")
         if parts.scheme == "http" and asker.scheme == "https":
@@ -97,8 +97,8 @@ def parse_token(body: bytes, origin: str) -> Token:
         document = json.loads(body)
         value = document.get("token") or document["access_token"]
         seconds = float(document.get("expires_in") or DEFAULT_SECONDS)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Unauthenticated(f"get a token from {origin}: its answer holds none") from None
-    if not isinstance(value, str) or not value.isprintable():
+    if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
         raise Unauthenticated(f"get a token from {origin}: its answer holds none")
     return Token(value, time.monotonic() + max(seconds, DEFAULT_SECONDS) - EARLY)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from corten.content import Store
 from corten.model.digest import Digest
-from corten.model.errors import AlreadyExists, DataLoss, InvalidArgument, NotFound, Unavailable
+from corten.model.errors import AlreadyExists, DataLoss, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 
 DATA = b"some layer" * 1000
 DIGEST = Digest.of(DATA)
@@ -160,3 +160,11 @@ def test_the_digest_does_not_depend_on_how_bytes_came(
         for chunk in chunks:
             writer.write(chunk)
         assert writer.commit() == Digest.of(b"".join(chunks))
+
+
+def test_a_blob_that_cannot_fit_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
+    with Store(tmp_path).ingest("huge", expected=Digest.of(b"x"), size=1 << 60) as writer:
+        with pytest.raises(ResourceExhausted, match="bytes more, and"):
+            writer.require_space()
+    with Store(tmp_path).ingest("small", size=10) as writer:
+        writer.require_space()

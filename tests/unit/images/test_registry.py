@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,9 +203,12 @@ def test_a_manifest_that_is_index_and_manifest_at_once_is_refused(rig: Rig, regi
 
 def test_who_stops_listening_stops_the_pull(rig: Rig, registry: FakeRegistry) -> None:
     offer(registry, BIG)
+    gone = threading.Event()
+    registry.hook = lambda handler: "/blobs/" in handler.path and not gone.wait(20)  # no blob comes before we leave
     telling = rig.images.pull(repository(registry), name(registry))
     next(telling)
     telling.close()  # type: ignore[attr-defined]
+    gone.set()
     with pytest.raises(NotFound):
         rig.images.get(str(name(registry)))
     pull(rig, registry)

@@ -2,8 +2,8 @@
 
 import gzip
 import json
-import threading
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

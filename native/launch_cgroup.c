@@ -20,11 +20,28 @@ static int copy_down(struct launch *l, int parent, int child, const char *file)
     return 0;
 }
 
-/* Pass the controllers on to what is below. A cgroup that holds processes itself refuses, and then goes without. */
+/* Refused: by processes in the cgroup itself, by realtime ones (cpu), by a threaded cgroup, by its owner, or from above. */
+static int refused(int result)
+{
+    return result == -EBUSY || result == -EINVAL || result == -EOPNOTSUPP || result == -EACCES || result == -ENOENT;
+}
+
+/* Pass the controllers on to what is below: all at once, or where one of them is refused, each that is not. */
 static int enable_below(struct launch *l, int dir, const char *controllers)
 {
-    int result = *controllers ? write_file(l, dir, "cgroup.subtree_control", controllers, strlen(controllers)) : 0;
-    return result == -EBUSY || result == -EOPNOTSUPP || result == -ENOENT ? 0 : result;
+    if (!*controllers)
+        return 0;
+    int result = write_file(l, dir, "cgroup.subtree_control", controllers, strlen(controllers));
+    if (!refused(result))
+        return result;
+    while (*controllers) {
+        size_t length = strcspn(controllers, " ");
+        result = write_file(l, dir, "cgroup.subtree_control", controllers, length);
+        if (result < 0 && !refused(result))
+            return result;
+        controllers += length + strspn(controllers + length, " ");
+    }
+    return 0;
 }
 
 static int make_one(struct launch *l, int parent, const char *name, struct texts copy)
@@ -58,13 +75,41 @@ int op_make_cgroup(struct launch *l, const char *base, const char *path, struct 
     return keep_fd(&at);
 }
 
-int op_open_cgroup(struct launch *l, const char *base, const char *path)
+/* Where the process is below the cgroup `path`, as /proc/PID/cgroup says it; "" when it is in there itself. */
+static int place_below(struct launch *l, int64_t pid, const char *path, char *text, size_t size, const char **tail)
 {
+    char name[64];
+    *tail = "";
+    snprintf(name, sizeof name, "/proc/%lld/cgroup", (long long)pid);
+    AUTO_CLOSE file = TRY(open(name, O_RDONLY | O_CLOEXEC));
+    ssize_t got = TRY(read(file, text, size - 1));
+    text[got] = 0;
+    char *own = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+    if (!own || !*path)
+        return 0;
+    own[strcspn(own + 1, "\n") + 1] = 0;
+    char *found = strstr(own, path);
+    size_t length = strlen(path);
+    if (found && found[-1] == '/' && found[length] == '/')
+        *tail = found + length + 1;
+    return 0;
+}
+
+int op_open_cgroup(struct launch *l, const char *base, const char *path, int64_t pid)
+{
+    char text[MAX_VALUE];
+    const char *tail;
     struct open_how how = {
         .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
     };
     AUTO_CLOSE at = TRY(open(base, O_PATH | O_DIRECTORY | O_CLOEXEC));
     path += strspn(path, "/");
-    return TRY(sys_openat2(at, *path ? path : ".", &how));
+    AUTO_CLOSE cgroup = TRY(sys_openat2(at, *path ? path : ".", &how));
+    int divided = pid ? openat(cgroup, "cgroup.subtree_control", O_RDONLY | O_CLOEXEC) : -1;
+    AUTO_CLOSE passed = divided; /* v1 has no such file */
+    if (passed < 0 || TRY(read(passed, text, 1)) == 0)
+        return keep_fd(&cgroup);
+    PASS(place_below(l, pid, path, text, sizeof text, &tail));
+    return TRY(sys_openat2(cgroup, *tail ? tail : ".", &how));
 }

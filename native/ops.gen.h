@@ -2,7 +2,7 @@
 #ifndef OPS_GEN_H
 #define OPS_GEN_H
 
-#define PLAN_TABLE_HASH 0x4c6ae9838237742full
+#define PLAN_TABLE_HASH 0x92c0fe7e1658b1f1ull
 #define PLAN_MAX_ARGS 8
 
 enum {
@@ -113,7 +113,7 @@ static const struct op_info {
     [OP_ASSERT_TYPE] = {"assert-type", 5, 0, "si"},
     [OP_MKDIR] = {"mkdir", 1, 0, "ti"},
     [OP_MAKE_CGROUP] = {"make-cgroup", 3, 2, "ttTt"},
-    [OP_OPEN_CGROUP] = {"open-cgroup", 1, 2, "tt"},
+    [OP_OPEN_CGROUP] = {"open-cgroup", 1, 2, "tti"},
     [OP_WRITE_AT] = {"write-at", 3, 0, "stb"},
     [OP_CHOWN_AT] = {"chown-at", 3, 0, "stii"},
     [OP_ATTACH_CGROUP] = {"attach-cgroup", 7, 0, "st"},
@@ -200,7 +200,7 @@ int op_assert_fs(struct launch *l, int fd, int64_t magic);
 int op_assert_type(struct launch *l, int fd, int64_t kind);
 int op_mkdir(struct launch *l, const char *path, int64_t mode);
 int op_make_cgroup(struct launch *l, const char *base, const char *path, struct texts copy, const char *enable);
-int op_open_cgroup(struct launch *l, const char *base, const char *path);
+int op_open_cgroup(struct launch *l, const char *base, const char *path, int64_t pid);
 int op_write_at(struct launch *l, int dir, const char *name, struct bytes data);
 int op_chown_at(struct launch *l, int dir, const char *name, int64_t uid, int64_t gid);
 int op_attach_cgroup(struct launch *l, int dir, const char *file);
@@ -296,7 +296,7 @@ static inline int dispatch(struct launch *l, const struct row *r)
     case OP_MAKE_CGROUP:
         return op_make_cgroup(l, text_at(l, r->arg[0]), text_at(l, r->arg[1]), texts_at(l, r->arg[2]), text_at(l, r->arg[3]));
     case OP_OPEN_CGROUP:
-        return op_open_cgroup(l, text_at(l, r->arg[0]), text_at(l, r->arg[1]));
+        return op_open_cgroup(l, text_at(l, r->arg[0]), text_at(l, r->arg[1]), (int64_t)r->arg[2]);
     case OP_WRITE_AT:
         return op_write_at(l, fd_of(l, r->arg[0]), text_at(l, r->arg[1]), bytes_at(l, r->arg[2], 1));
     case OP_CHOWN_AT:

@@ -4,32 +4,47 @@
 for what limits, and a v2 tree beside them, which may hold some controllers too. A process has one place in every
 hierarchy; ``/proc/self/cgroup`` lists them, and a mount may show only a part of its hierarchy (`root`).
 
->>> layout = Layout.parse("0::/user\\n", "25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\\n")
+A v2 cgroup that holds processes cannot pass controllers on to cgroups below it (cgroups(7), "no internal processes").
+Ours holds at least us, so new ones are made **beside** it (`base`), as runc does.
+
+>>> layout = Layout.parse("0::/user/shell\\n", "25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\\n")
 >>> layout.mode, layout.unified.directory("web")
 ('v2', '/sys/fs/cgroup/user/web')
 """
 
 from __future__ import annotations
 
+import os
+
 __all__ = ["Hierarchy", "Layout", "read_layout"]
 
 
 class Hierarchy:
-    """One mounted tree. `controllers` are those of v1 (``("cpu", "cpuacct")``), empty for a named tree and for v2."""
+    """One mounted tree. `controllers` are those of v1 (``("cpu", "cpuacct")``), empty for a named tree and for v2.
 
-    __slots__ = ("controllers", "mountpoint", "name", "own", "version")
+    `own` is our cgroup, `base` the one below which relative paths are: the same on v1, on v2 the one above ours.
+    """
 
-    def __init__(self, version: int, name: str, controllers: tuple[str, ...], mountpoint: str, own: str) -> None:
+    __slots__ = ("base", "controllers", "mountpoint", "name", "own", "version")
+
+    def __init__(
+        self, version: int, name: str, controllers: tuple[str, ...], mountpoint: str, own: str, base: str = ""
+    ) -> None:
         self.version = version
         self.name = name
         self.controllers = controllers
         self.mountpoint = mountpoint
         self.own = own
+        self.base = base or (own if version == 1 else os.path.dirname(own))
 
     def directory(self, path: str) -> str:
-        """The directory of a cgroup: an absolute `path` counts from the mount, a relative one from our own cgroup."""
-        base = self.mountpoint if path.startswith("/") else self.mountpoint + self.own.rstrip("/")
+        """The directory of a cgroup: an absolute `path` counts from the mount, a relative one from `base`."""
+        base = self.mountpoint if path.startswith("/") else self.mountpoint + self.base.rstrip("/")
         return f"{base}/{path.strip('/')}".rstrip("/")
+
+    @property
+    def own_directory(self) -> str:
+        return self.mountpoint + self.own.rstrip("/")
 
     def __repr__(self) -> str:
         return f"Hierarchy(v{self.version} {self.name} at {self.mountpoint}, own {self.own})"
@@ -55,6 +70,11 @@ class Layout:
     @property
     def hierarchies(self) -> tuple[Hierarchy, ...]:
         return (*self.v1, self.unified) if self.unified else self.v1
+
+    def based_at(self, base: str) -> Layout:
+        """The same, relative paths of the v2 tree counting from `base`."""
+        tree = self.unified
+        return Layout(self.v1, Hierarchy(2, "", (), tree.mountpoint, tree.own, base) if tree else None)
 
     def of(self, controller: str) -> Hierarchy | None:
         """The v1 hierarchy that holds `controller`, or None."""
@@ -89,9 +109,13 @@ class Layout:
 
 
 def read_layout() -> Layout:
-    """The layout as this process sees it."""
+    """The layout as this process sees it; where we may make no cgroup beside our own, but own that, `base` is it."""
     with open("/proc/self/cgroup") as cgroup, open("/proc/self/mountinfo") as mountinfo:
-        return Layout.parse(cgroup.read(), mountinfo.read())
+        layout = Layout.parse(cgroup.read(), mountinfo.read())
+    tree = layout.unified
+    if tree and not os.access(tree.directory(""), os.W_OK) and os.access(tree.own_directory, os.W_OK):
+        tree.base = tree.own
+    return layout
 
 
 def _below(path: str, root: str) -> str:

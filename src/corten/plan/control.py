@@ -45,6 +45,7 @@ CHECKPOINT, STARTED, ERROR, TRACE, GO, ABORT = 1, 2, 3, 4, 16, 17
 NO_ROW = 0xFFFF  # an error before the first row: the plan itself
 MAX_SIZE = 512
 MAX_FDS = 8
+_ENOENT = 2
 _HEAD = Struct("<HHiI")
 
 
@@ -104,11 +105,25 @@ def failure(plan: LaunchPlan, message: Message) -> CortenError:
     step = plan.steps[message.row]
     if step.op in ("find-program", "exec"):
         return _program_failure(plan, step, message)
+    if step.op == "write-at" and message.errno == _ENOENT and (refused := _missing_controller(plan, step)):
+        return refused
     from corten.plan.text import sentence
 
     call = f" ({message.text})" if message.text else ""
     kind = {1: PermissionDenied, 13: PermissionDenied, 2: NotFound}.get(message.errno, FailedPrecondition)
     return kind(f"cannot {sentence(step)}: {cause.lower()}{call}", place=step.origin or f"row {message.row}")
+
+
+def _missing_controller(plan: LaunchPlan, step: Step) -> CortenError | None:
+    """A limit's file that is not in the container's cgroup: those above it did not pass the controller on."""
+    made = next((row for row in plan.steps if row.op == "make-cgroup" and row.slot == step.args[0]), None)
+    if made is None:
+        return None
+    file = str(step.args[1])
+    message = f"cannot limit by {file.split('.')[0]}: the cgroup {made.args[1]} below {made.args[0]} has no {file}"
+    hint = "a cgroup above it holds processes itself or may not pass the controller on: see the cgroup.procs and "
+    hint += "cgroup.subtree_control on the way down, or choose another cgroupsPath"
+    return FailedPrecondition(message, hint=hint, place=step.origin)
 
 
 def _program_failure(plan: LaunchPlan, step: Step, message: Message) -> CortenError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from corten.plan.step import Step
 
-TABLE_HASH = 0x4C6AE9838237742F
+TABLE_HASH = 0x92C0FE7E1658B1F1
 
 # name: (code, bits of the actors that may run it, slot 0 none 1 maybe 2 must, wire letters of the arguments)
 SIGNATURES: dict[str, tuple[int, int, int, str]] = {
@@ -28,7 +28,7 @@ SIGNATURES: dict[str, tuple[int, int, int, str]] = {
     "assert-type": (10, 5, 0, "si"),
     "mkdir": (11, 1, 0, "ti"),
     "make-cgroup": (12, 3, 2, "ttTt"),
-    "open-cgroup": (13, 1, 2, "tt"),
+    "open-cgroup": (13, 1, 2, "tti"),
     "write-at": (14, 3, 0, "stb"),
     "chown-at": (15, 3, 0, "stii"),
     "attach-cgroup": (16, 7, 0, "st"),
@@ -165,13 +165,13 @@ def mkdir(path: str, mode: int, *, accept: tuple[int, ...] = (), why: str = "", 
 
 
 def make_cgroup(base: str, path: str, copy: tuple[str, ...], enable: str, *, slot: str, actor: str = "host", why: str = "", origin: str = "") -> Step:
-    """Make a cgroup with its missing parents and open it. On the way down each gets its parent's value of the files to copy (a new v1 cpuset is empty and takes no process), and v2 passes its controllers on; a cgroup that holds processes itself refuses that, which is accepted."""
+    """Make a cgroup with its missing parents and open it. On the way down each gets its parent's value of the files to copy (a new v1 cpuset is empty and takes no process), and v2 passes its controllers on; one that holds processes itself refuses that, which is accepted."""
     return Step("make-cgroup", (base, path, copy, enable,), slot, actor, (), why, origin)
 
 
-def open_cgroup(base: str, path: str, *, slot: str, why: str = "", origin: str = "") -> Step:
-    """Open the cgroup of a running container, to be born in it or to move into it; no link is followed."""
-    return Step("open-cgroup", (base, path,), slot, "host", (), why, origin)
+def open_cgroup(base: str, path: str, pid: int, *, slot: str, why: str = "", origin: str = "") -> Step:
+    """Open the cgroup of a running container, to be born in it or to move into it; no link is followed. A v2 cgroup that passes controllers on takes no process: then the one below it in which the container's first process is."""
+    return Step("open-cgroup", (base, path, pid,), slot, "host", (), why, origin)
 
 
 def write_at(dir: str, name: str, data: bytes, *, actor: str = "host", accept: tuple[int, ...] = (), why: str = "", origin: str = "") -> Step:

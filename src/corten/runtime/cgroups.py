@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cgroups", "fields", "read"]
 
-_SIGKILL = 9
+_SIGKILL, _ENOENT = 9, 2
 _PATIENCE_S = 10.0
 _STEP_S = 0.001
 
@@ -109,6 +109,8 @@ class Cgroups:
             try:
                 _write(file, value)
             except OSError as error:
+                if error.errno == _ENOENT and limits.may_be_missing(os.path.basename(file), value):
+                    continue
                 message = f"cannot set {os.path.basename(file)} to {value}: {str(error.strerror).lower()}"
                 raise FailedPrecondition(message, hint=f"see {os.path.dirname(file)}", place=pointer) from error
         if "devices" in resources:
@@ -194,11 +196,10 @@ class Cgroups:
 
         table = device_rules.fold(resources.get("devices") or ())
         if not self.layout.of("devices"):
-            raise FailedPrecondition(
-                "cannot change device rules of a running container on cgroup v2",
-                hint="delete it and create it with the rules",
-                place="/linux/resources/devices",
-            )
+            from corten.kernel import bpf
+
+            bpf.replace_device_program(self.directory("devices"), device_rules.program(table))
+            return
         for file, line in device_rules.v1_lines(table):
             _write(f"{self.directory('devices')}/{file}", line)
 

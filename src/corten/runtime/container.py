@@ -24,6 +24,7 @@ import _socket
 import os
 
 from corten.kernel import program
+from corten.kernel.probe import Host
 from corten.model.errors import Conflict, CortenError, InvalidArgument
 from corten.runtime.compiler import Options, compile, compile_exec
 from corten.runtime.compiler.namespaces import FLAGS
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from corten.kernel.probe import Host
     from corten.model.runtime_spec import Hook, Process, RuntimeSpec
     from corten.plan.step import LaunchPlan, Step
     from corten.runtime.cgroups import Cgroups
@@ -165,7 +165,13 @@ class Container:
         from corten.runtime.cgroups import Cgroups
 
         record = record or self.entry.record()
-        return Cgroups(self.host.layout, record["cgroupsPath"], self.id)
+        return Cgroups(self._where_created(record).layout, record["cgroupsPath"], self.id)
+
+    def _where_created(self, record: Mapping[str, Any]) -> Host:
+        """The host, its relative cgroup paths counting from where they did at create: by now we may be elsewhere."""
+        if not record.get("cgroupBase"):
+            return self.host
+        return Host(**(vars(self.host) | {"layout": self.host.layout.based_at(record["cgroupBase"])}))
 
     def unit(self, spec: RuntimeSpec) -> Scope:
         """The systemd unit that a container of the systemd driver is in."""
@@ -227,7 +233,7 @@ class Container:
         request.systemd = record["options"]["systemd"]
         plan = compile_exec(
             spec,
-            self.host,
+            self._where_created(record),
             id=self.id,
             pid=record["pid"],
             start=record["start"],
@@ -301,7 +307,7 @@ class Container:
         """The plan once more, to know the rows that the launch reports by number."""
         record = self.entry.record()
         options = Options(**record["options"])
-        return compile(spec, self.host, bundle=record["bundle"], id=self.id, options=options)
+        return compile(spec, self._where_created(record), bundle=record["bundle"], id=self.id, options=options)
 
     def _controller(self, spec: RuntimeSpec, record: Mapping[str, Any]) -> Controller:
         return Controller(self, spec, record)
@@ -357,6 +363,10 @@ def create(
     entry = container.entry
     sock: _socket.socket | None = None
     try:
+        if host.layout.mode == "v2" and not request.fallback:
+            from corten.runtime.delegation import make_room
+
+            make_room(host.layout, spec.get("linux") or {}, id)
         options = request.options(spec, listener=listener)
         if os.environ.get("NOTIFY_SOCKET"):
             from corten.runtime import readiness
@@ -438,6 +448,7 @@ def _record(container: Container, spec: RuntimeSpec, request: Request, options: 
         "owner": "root" if container.host.euid == 0 else str(container.host.euid),
         "annotations": spec.get("annotations") or {},
         "cgroupsPath": _cgroup(container, linux.get("cgroupsPath") or "", systemd=request.systemd),
+        "cgroupBase": container.host.layout.unified.base if container.host.layout.unified else "",
         "ownPids": bool(pid_namespace),
         "fallback": request.fallback,
         "options": {name: getattr(options, name) for name in Options.__slots__},

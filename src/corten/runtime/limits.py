@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Write = tuple[str, str, str, str]
 
-__all__ = ["io_weight", "shares_to_weight", "swap_alone", "v1_writes", "v2_writes", "warnings"]
+__all__ = ["io_weight", "may_be_missing", "shares_to_weight", "swap_alone", "v1_writes", "v2_writes", "warnings"]
 
 _AT = "/linux/resources"
 _THROTTLES = {
@@ -80,6 +80,11 @@ def warnings(resources: Resources, version: int) -> list[str]:
     return [
         f"{_AT}/memory/{field} is not enforced: this kernel's memory controller has no such limit" for field in lost
     ]
+
+
+def may_be_missing(file: str, value: str) -> bool:
+    """Whether a kernel without this file does what is wanted anyhow: it has no swap, or counts no reservations."""
+    return ".rsvd." in file or (file == "memory.swap.max" and value in ("0", "max"))
 
 
 def shares_to_weight(shares: int) -> int:
@@ -202,7 +207,9 @@ def _hugepages(resources: Resources, suffix: str) -> Iterator[Write]:
         size = limit["pageSize"]
         if "/" in size:
             raise InvalidArgument(f"{size!r} is not a page size", place=f"{_AT}/hugepageLimits/{n}/pageSize")
-        yield "hugetlb", f"hugetlb.{size}.{suffix}", str(limit["limit"]), f"{_AT}/hugepageLimits/{n}"
+        # What is reserved, too, where the kernel can (5.7): a reservation beyond the limit would fail at first use.
+        for kind in ("", "rsvd."):
+            yield "hugetlb", f"hugetlb.{size}.{kind}{suffix}", str(limit["limit"]), f"{_AT}/hugepageLimits/{n}"
 
 
 def _rdma(resources: Resources) -> Iterator[Write]:

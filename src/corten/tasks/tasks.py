@@ -19,6 +19,7 @@ from corten.model.runtime_spec import RuntimeSpec
 from corten.plan import LaunchPlan
 from corten.runtime import Options, compile
 from corten.runtime.cgroups import Cgroups
+from corten.runtime.delegation import make_room
 from corten.runtime.launch import Launch
 from corten.tasks.config import LogFile, TaskConfig
 from corten.tasks.connection import Connection, send_ports
@@ -106,6 +107,7 @@ class Tasks:
             return self._create_foreign(spec, config, groups, on_network, cancel)
 
         def compiled() -> LaunchPlan:
+            make_room(host.layout, spec.get("linux") or {}, config.id)
             plan = compile(spec, host, bundle=config.bundle, id=config.id, options=options, warnings=warnings)
             self._remember(config.id, plan)
             return plan

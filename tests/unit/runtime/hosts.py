@@ -25,7 +25,9 @@ HYBRID = Layout.parse(
 V2 = Layout.parse("0::/\n", "30 20 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
 FILES = {
     "/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory hugetlb pids rdma",
+    "/sys/fs/cgroup/cgroup.subtree_control": "cpuset cpu io memory hugetlb pids rdma",
     "/sys/fs/cgroup/unified/cgroup.controllers": "hugetlb",
+    "/sys/fs/cgroup/unified/cgroup.subtree_control": "hugetlb",
     "/sys/fs/cgroup/cpuset/cpuset.cpus": "0-3",
     "/sys/fs/cgroup/cpuset/cpuset.mems": "0",
 }

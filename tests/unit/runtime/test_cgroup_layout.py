@@ -15,6 +15,17 @@ def test_relative_paths_count_from_our_own_cgroup_and_absolute_ones_from_the_mou
     assert memory.directory("/x") == "/sys/fs/cgroup/memory/x"
 
 
+def test_on_v2_relative_paths_are_beside_our_own_cgroup_which_holds_processes() -> None:
+    tree = Layout.parse("0::/a/shell\n", "30 20 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n").unified
+    assert tree
+    assert (tree.directory("x"), tree.directory("/x")) == ("/sys/fs/cgroup/a/x", "/sys/fs/cgroup/x")
+    assert V2.unified
+    assert V2.unified.directory("x") == "/sys/fs/cgroup/x"
+    moved = Layout((), tree).based_at("/b").unified
+    assert moved
+    assert moved.directory("x") == "/sys/fs/cgroup/b/x"
+
+
 def test_controllers_mounted_together_are_found_by_either_name() -> None:
     assert V1.of("cpu") is V1.of("cpuacct")
     assert V1.of("systemd") is None

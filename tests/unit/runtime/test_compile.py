@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from errno import ENOENT
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from corten.kernel.capabilities import mask
 from corten.model.errors import CortenError, InvalidArgument
 from corten.plan import LaunchPlan, Step, check, encode
+from corten.plan.control import ERROR, Message, failure
 from corten.runtime import Options, compile
 from corten.runtime.template import config
 from corten.runtime.validation import paths, validate
@@ -138,6 +140,25 @@ def test_a_v2_cgroup_is_given_to_the_root_of_a_user_namespace_that_can_use_it() 
     given = [step.args for step in rows(compiled(spec)[0], "chown-at")]
     assert given[0] == ("cgroup-unified", "", 5000, -1)
     assert {name for _, name, _, _ in given[1:]} == {"cgroup.procs", "cgroup.subtree_control", "cgroup.threads"}
+
+
+def test_the_ending_of_a_limit_that_no_cgroup_passes_on_says_where_to_look() -> None:
+    spec = fresh()
+    spec["linux"]["cgroupsPath"] = "/here/box"
+    spec["linux"]["resources"] = {"memory": {"limit": 1 << 24}}
+    plan, _ = compiled(spec, host(V2))
+    row = next(n for n, step in enumerate(plan.steps) if step.op == "write-at" and step.args[1] == "memory.max")
+    error = failure(plan, Message(ERROR, row, ENOENT, 0, "openat"))
+    assert (error.place, "/here/box" in error.message) == ("/linux/resources/memory/limit", True)
+    assert "cgroup.subtree_control" in error.hint
+
+
+def test_swap_that_is_not_wanted_or_not_limited_needs_no_file_for_it() -> None:
+    for swap, ignored in ((1 << 24, True), (-1, True), (1 << 25, False)):
+        spec = fresh()
+        spec["linux"]["resources"] = {"memory": {"limit": 1 << 24, "swap": swap}}
+        [row] = [step for step in rows(compiled(spec, host(V2))[0], "write-at") if step.args[1] == "memory.swap.max"]
+        assert (ENOENT in row.accept) is ignored
 
 
 def test_cgroup_paths_are_stable_and_stay_below_their_mount() -> None:

@@ -145,6 +145,7 @@ def test_the_rest_of_the_controllers() -> None:
     }
     assert files(limits.v1_writes(resources)) == {  # type: ignore[arg-type]
         "hugetlb.2MB.limit_in_bytes": "9",
+        "hugetlb.2MB.rsvd.limit_in_bytes": "9",
         "rdma.max": "mlx5 hca_handle=2 hca_object=20",
         "net_cls.classid": "1048577",
         "net_prio.ifpriomap": "lo 5",

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from corten.model.runtime_spec import Process
+    from corten.model.runtime_spec import Process, RuntimeSpec
     from corten.runtime.command import Context
     from corten.runtime.command.console import Console
     from corten.runtime.launch import Launch
@@ -29,11 +29,12 @@ _SIGKILL = 9
 
 def create(context: Context) -> int:
     request, bundle = _request(context)
-    spec = read_config(request.config)
+    host, spec = Host(), read_config(request.config)
+    request.fallback = _fallback(context, host, spec)
     if wants_terminal(spec) and request.console_socket < 0:
         hint = "give --console-socket"
         raise InvalidArgument("cannot allocate tty if runc will detach without setting console socket", hint=hint)
-    make(Store(context.root), context.id, request, Host(), bundle=bundle, warnings=_Warnings(context))
+    make(Store(context.root), context.id, request, host, bundle=bundle, warnings=_Warnings(context))
     return 0
 
 
@@ -45,7 +46,8 @@ def start(context: Context) -> int:
 def run(context: Context) -> int:
     """In the foreground we are the container's parent, pass signals on, and end as it ended."""
     request, bundle = _request(context)
-    spec = read_config(request.config)
+    host, spec = Host(), read_config(request.config)
+    request.fallback = _fallback(context, host, spec)
     detached = context.given.on("detach")
     console = None
     if wants_terminal(spec) and request.console_socket < 0:
@@ -56,7 +58,7 @@ def run(context: Context) -> int:
         request.console_socket = console.theirs
     store = Store(context.root)
     warnings = _Warnings(context)
-    container = make(store, context.id, request, Host(), bundle=bundle, listener=False, warnings=warnings)
+    container = make(store, context.id, request, host, bundle=bundle, listener=False, warnings=warnings)
     try:
         if console:
             console.take()
@@ -182,7 +184,6 @@ def _request(context: Context) -> tuple[Request, str]:
         pivot=not given.on("no-pivot"),
         keyring=not given.on("no-new-keyring"),
         preserve=_preserved(context),
-        fallback=_fallback(context),
         systemd=_systemd(context),
     )
     _sockets(context, request)
@@ -195,14 +196,18 @@ def _preserved(context: Context) -> int:
     return (context.given.number("preserve-fds") or 0) + (int(activated) if activated.isdecimal() else 0)
 
 
-def _fallback(context: Context) -> bool:
-    """Whether to go without cgroups: told so, or an ordinary user who may not make any."""
+def _fallback(context: Context, host: Host, spec: RuntimeSpec) -> bool:
+    """Whether to go without cgroups: told so, or an ordinary user who may not make the container's."""
     if context.globals.text("cgroup-manager") == "disabled":
         return True
     if _systemd(context):
         return False
     word = context.globals.text("rootless", "auto")
-    return word == "true" or (word == "auto" and os.geteuid() != 0)
+    if word == "true" or (word == "auto" and (os.geteuid() != 0 or host.in_user_namespace)):
+        from corten.runtime.delegation import reachable
+
+        return not reachable(host.layout, spec.get("linux") or {}, context.id)
+    return False
 
 
 def _systemd(context: Context) -> bool:

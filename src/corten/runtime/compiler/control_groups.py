@@ -4,6 +4,9 @@ On v1 there is a directory per hierarchy, and the child attaches itself after cl
 of a hybrid machine, the child is born inside its cgroup (CLONE_INTO_CGROUP). Limits are written before anything runs
 in there; what only small limits would disturb comes first, so that even the launch itself is accounted. With the
 systemd driver the child waits while systemd makes a unit around it, and the parent half does the rest.
+
+A v2 cgroup has a controller's files only if the one above passes the controller on (cgroup.subtree_control), which it
+may do only while it holds no processes itself. So every cgroup on the way down is told to pass on all there is.
 """
 
 from __future__ import annotations
@@ -112,7 +115,7 @@ def slot(hierarchy: Hierarchy) -> str:
 
 
 def base(hierarchy: Hierarchy, path: str) -> str:
-    """Where a cgroup's path counts from: an absolute one from the mount, a relative one from our own cgroup."""
+    """Where a cgroup's path counts from: an absolute one from the mount, a relative one from or beside our own."""
     return hierarchy.directory("/" if path.startswith("/") else "")
 
 
@@ -143,7 +146,8 @@ def _limits(draft: Draft, resources: Resources, actor: str) -> Iterable[Step]:
     writes = limits.v2_writes(resources, bfq=bfq) if version == 2 else limits.v1_writes(resources, bfq=bfq)
     for controller, file, value, pointer in _on_hybrid(layout, writes):
         hierarchy = _holder(draft, controller, pointer)
-        yield ops.write_at(slot(hierarchy), file, value.encode(), actor=actor, origin=pointer)
+        accept = (_ENOENT,) if limits.may_be_missing(file, value) else ()
+        yield ops.write_at(slot(hierarchy), file, value.encode(), actor=actor, accept=accept, origin=pointer)
 
 
 def _on_hybrid(layout: Layout, writes: Iterable[limits.Write]) -> Iterable[limits.Write]:
@@ -155,22 +159,17 @@ def _on_hybrid(layout: Layout, writes: Iterable[limits.Write]) -> Iterable[limit
 
 
 def _holder(draft: Draft, controller: str, pointer: str) -> Hierarchy:
+    """The hierarchy that limits by `controller`. Raises InvalidArgument where none does."""
     layout = draft.host.layout
-    found = layout.of(controller)
-    if (
-        found is None
-        and layout.unified
-        and (controller == "cgroup" or controller in _controllers(draft, layout.unified))
-    ):
-        found = layout.unified
-    if found is None:
-        hint = "see which there are in /proc/cgroups, or remove the limit"
-        raise draft.refuse(f"cannot limit by {controller}: this machine has no such cgroup controller", pointer, hint)
-    return found
-
-
-def _controllers(draft: Draft, unified: Hierarchy) -> list[str]:
-    return draft.host.read(f"{unified.directory('')}/cgroup.controllers").split()
+    if found := layout.of(controller):
+        return found
+    hint = "see which there are in /proc/cgroups, or remove the limit"
+    if tree := layout.unified:
+        start = base(tree, path_of(draft))
+        if controller == "cgroup" or controller in draft.host.read(f"{start}/cgroup.controllers").split():
+            return tree
+        hint = f"see {start}/cgroup.controllers, have it delegated, or remove the limit"
+    raise draft.refuse(f"cannot limit by {controller}: this machine has no such cgroup controller", pointer, hint)
 
 
 def _uses_bfq(draft: Draft) -> bool:
@@ -195,7 +194,7 @@ def _delegation(draft: Draft, actor: str) -> Iterable[Step]:
     if not unified or not wanted or not _writable_mount(draft):
         return
     owner = _host_id(draft.linux.get("uidMappings") or ())
-    if owner is None:
+    if owner is None or (draft.rootless and owner != draft.host.euid):
         return
     known = draft.host.read("/sys/kernel/cgroup/delegate") or "cgroup.procs cgroup.subtree_control cgroup.threads"
     why = "the container's root may manage what is below"

@@ -28,7 +28,7 @@ def enter(draft: Draft, pid: int, start: int, cgroup: str) -> None:
         bits = flags.O_PATH | flags.O_DIRECTORY
         draft.before.append(ops.open(f"/proc/{pid}/root", bits, slot="root", why=why, origin="/linux/namespaces"))
     draft.before.append(ops.open_pidfd(pid, start, slot="container", why="the process that the container began with"))
-    born_in = _cgroups(draft, cgroup)
+    born_in = _cgroups(draft, pid, cgroup)
     _affinity(draft)
     draft.before.append(ops.dumpable(0, why="what is inside must not trace or inspect us (CVE-2016-9962)"))
     early = [kind for kind in ("user", "pid") if kind in draft.namespaces]
@@ -70,8 +70,12 @@ def _bits(kinds: Sequence[str]) -> int:
     return bits
 
 
-def _cgroups(draft: Draft, below: str) -> str:
-    """The child's first deed is to join the v1 hierarchies; on v2 it is born in the cgroup of this slot."""
+def _cgroups(draft: Draft, pid: int, below: str) -> str:
+    """The child's first deed is to join the v1 hierarchies; on v2 it is born in the cgroup of this slot.
+
+    A container that passes controllers on to cgroups of its own (an init system) takes no process into the one above
+    them (cgroups(7), "no internal processes"): there it is the cgroup of its first process, as with runc.
+    """
     if draft.options.cgroup_fallback:
         return ""
     path = path_of(draft)
@@ -80,7 +84,7 @@ def _cgroups(draft: Draft, below: str) -> str:
         inside = f"{path}/{below.strip('/')}" if below else path
         slot = f"cgroup-{hierarchy.name.removeprefix('name=') or 'unified'}"
         start = base(hierarchy, path)
-        draft.before.append(ops.open_cgroup(start, inside, slot=slot, origin="/linux/cgroupsPath"))
+        draft.before.append(ops.open_cgroup(start, inside, 0 if below else pid, slot=slot, origin="/linux/cgroupsPath"))
         if hierarchy.version == 2:
             born_in = slot
         else:

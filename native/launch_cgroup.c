@@ -1,5 +1,6 @@
 /* Cgroups by their two names: where the hierarchy is (the host's), and the path below it (the configuration's). */
 #include "launch.h"
+#include <stdio.h>
 #include <sys/stat.h>
 
 enum { MAX_NAME = 256, MAX_VALUE = 4096 };

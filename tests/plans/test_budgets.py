@@ -11,7 +11,7 @@ def lines(*names: str) -> int:
     return sum(len((NATIVE / name).read_text().splitlines()) for name in names)
 
 
-OWN = {"launch_copy.c": 130, "launch_cgroup.c": 80, "launch_home.c": 60}
+OWN = {"launch_copy.c": 130, "launch_cgroup.c": 130, "launch_home.c": 60}
 INTERPRETER = [path.name for path in NATIVE.glob("launch*.c") if path.name not in OWN]
 
 

@@ -255,7 +255,7 @@ def test_a_cgroup_is_made_with_its_parents_and_nothing_outside(
     path = cgroups("cpuset")
     inside = f"/{path.name}/a/b"
     made = ops.make_cgroup(str(path.parent), inside, ("cpuset.cpus", "cpuset.mems"), "", slot="cgroup")
-    again = ops.open_cgroup(str(path.parent), inside, slot="again")
+    again = ops.open_cgroup(str(path.parent), inside, 0, slot="again")
     join = [ops.attach_cgroup("again", "tasks", actor="parent")]
     try:
         with paused(container(rootfs, "true", host=[made, again], parent=join)) as launch:

@@ -1,10 +1,13 @@
 """`corten serve`: be the engine of a root.
 
 Usage: corten serve [--root DIR] [--host unix://PATH|tcp://127.0.0.1:PORT]... [--background] [--ready-fd N]
+                    [--tls | --tlsverify] [--tlscacert FILE] [--tlscert FILE] [--tlskey FILE]
 
 `--background` is how commands start an engine that nobody started: it detaches from the terminal, writes its log
 into the root, leaves when it is idle, and is content when another engine won the race. `--ready-fd` names an
 inherited pipe; what goes wrong before the engine is ready is written to it, and it is closed when the engine is.
+`--tls` speaks TLS on every TCP address, `--tlsverify` asks clients for a certificate of `--tlscacert` too; without
+names the files are ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH or ~/.docker, as dockerd has them.
 """
 
 import contextlib
@@ -13,9 +16,11 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from types import ModuleType
 from typing import NamedTuple
 
+from corten.api.http.certificates import Certificates
 from corten.daemon.listening import answers, listen_tcp, listen_unix
 from corten.daemon.lock import EngineLock
 from corten.daemon.notify import FIRST_FD, passed_sockets
@@ -27,6 +32,7 @@ __all__ = ["main"]
 
 LOG_LIMIT = 10 << 20
 LAST_PORT = 65535
+PEM = {"--tlscacert": "ca.pem", "--tlscert": "cert.pem", "--tlskey": "key.pem"}  # each file's name where none is given
 PATIENCE, PAUSE = 20.0, 0.01  # a predecessor that is leaving needs a moment
 log = logging.getLogger("corten.daemon")
 
@@ -36,6 +42,9 @@ class Options(NamedTuple):
     hosts: tuple[str, ...] = ()
     background: bool = False
     ready_fd: int | None = None
+    tls: bool = False
+    verify: bool = False
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def main(argv: list[str]) -> int:
@@ -65,16 +74,31 @@ def parse(argv: list[str]) -> Options:
         if name in ("--background", "-h", "--help"):
             options = options._replace(background=options.background or name == "--background")
             continue
-        if name not in ("--root", "--host", "-H", "--ready-fd"):
+        if name in ("--tls", "--tlsverify"):
+            wished = value not in ("false", "0")
+            options = options._replace(tls=wished) if name == "--tls" else options._replace(verify=wished)
+            continue
+        if name not in ("--root", "--host", "-H", "--ready-fd", *PEM):
             raise InvalidArgument(f"serve does not know {word}", hint="see: corten serve --help")
         value = value if equals else next(words, "")
         if name == "--root":
             options = options._replace(roots=model_roots.below(os.path.abspath(value)))
         elif name == "--ready-fd":
             options = options._replace(ready_fd=descriptor(value))
+        elif name in PEM:
+            options = options._replace(files=(*options.files, (name, os.path.abspath(value))))
         else:
             options = options._replace(hosts=(*options.hosts, value))
     return options
+
+
+def certificates(options: Options, environ: Mapping[str, str]) -> Certificates | None:
+    """The files of TLS on TCP, by name or from dockerd's place for them; None without TLS."""
+    if not (options.tls or options.verify):
+        return None
+    home = environ.get("DOCKER_CERT_PATH") or os.path.join(environ.get("HOME", "/root"), ".docker")
+    files = {flag: os.path.join(home, name) for flag, name in PEM.items()} | dict(options.files)
+    return Certificates(files["--tlscert"], files["--tlskey"], files["--tlscacert"] if options.verify else "")
 
 
 def descriptor(text: str) -> int:
@@ -95,11 +119,12 @@ def _serve(options: Options) -> int:
         return 0
     _open_log(roots if options.background else None)
     sockets = passed or [listen_unix(roots.socket)]
-    sockets += [_listen(host) for host in options.hosts]
+    files = certificates(options, os.environ)
+    sockets += [_listen(host, files) for host in options.hosts]
     asyncio = _asyncio_alone()
     from corten.daemon.process import Process, Settings  # after the race is won: it loads the whole engine
 
-    process = Process(Settings(roots, sockets, not passed, options.background, lambda: _ready(options)))
+    process = Process(Settings(roots, sockets, not passed, options.background, lambda: _ready(options), files))
     try:
         asyncio.run(process.run())
     except CortenError:
@@ -116,6 +141,10 @@ def _asyncio_alone() -> ModuleType:
     """asyncio without ssl, which it loads for TLS transports: an engine on a unix socket has none, and starts 8 ms
     sooner. Whoever speaks TLS on blocking sockets (pulls) still loads ssl for itself.
     """
+    if "ssl" in sys.modules:  # we listen with TLS
+        import asyncio
+
+        return asyncio
     sys.modules["ssl"] = None  # type: ignore[assignment]
     import asyncio
 
@@ -167,14 +196,18 @@ def _rotate(path: str) -> None:
             os.rename(path, f"{path}.1")
 
 
-def _listen(host: str) -> socket.socket:
+def _listen(host: str, files: Certificates | None = None) -> socket.socket:
     scheme, _, address = host.partition("://")
     if scheme == "unix":
         return listen_unix(os.path.abspath(address))
     name, _, port = address.rpartition(":")
     if scheme != "tcp" or not port.isdecimal() or int(port) > LAST_PORT:
         raise InvalidArgument(f"cannot listen on {host}", hint="unix://PATH or tcp://127.0.0.1:PORT")
-    return listen_tcp(name.strip("[]"), int(port))
+    if files is not None:
+        from corten.api.http import tls  # here, because asyncio is to load without ssl
+
+        tls.context(files)  # a file that cannot be read is told before anything is started
+    return listen_tcp(name.strip("[]"), int(port), verified=bool(files and files.authority))
 
 
 def _ready(options: Options) -> None:

@@ -2,7 +2,7 @@
 
 A unix socket's address holds 108 bytes, and a root may be deeper than that: the directory is opened and the socket
 reached as ``/proc/self/fd/N/name``. Its mode lets only the owner in. Whoever reaches this socket is root on the
-machine, so TCP is taken on loopback alone.
+machine, so TCP is taken on loopback alone, or with certificates of clients.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import os
 import socket
 import stat
 
-from corten.model.errors import InvalidArgument, Unimplemented
+from corten.model.errors import InvalidArgument
 
 __all__ = ["answers", "listen_tcp", "listen_unix", "unlink_own"]
 
@@ -33,16 +33,16 @@ def listen_unix(path: str) -> socket.socket:
     return sock
 
 
-def listen_tcp(host: str, port: int) -> socket.socket:
-    """Listen on loopback. `Unimplemented` for any other address: that needs TLS with client certificates."""
+def listen_tcp(host: str, port: int, *, verified: bool = False) -> socket.socket:
+    """Listen on loopback; `verified`, where clients must show a certificate, on any address of this machine."""
     try:
         address = ipaddress.ip_address("127.0.0.1" if host in ("", "localhost") else host)
     except ValueError:
         raise InvalidArgument(f"cannot listen on {host}:{port}: the host must be an IP address") from None
-    if not address.is_loopback:
-        raise Unimplemented(
-            f"cannot listen on {host}:{port}: without TLS everybody who reaches it is root here",
-            hint="listen on 127.0.0.1, or use DOCKER_HOST=ssh://…",
+    if not address.is_loopback and not verified:
+        raise InvalidArgument(
+            f"cannot listen on {host}:{port}: everybody who reaches it would be root here",
+            hint="listen on 127.0.0.1, or ask for client certificates: --tlsverify",
         )
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)

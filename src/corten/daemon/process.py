@@ -15,8 +15,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from corten.api import story
+from corten.api.browsers import guarded
 from corten.api.dispatch import Dispatcher
 from corten.api.docker import routes
+from corten.api.http.certificates import Certificates
+from corten.api.http.connection import App
 from corten.api.http.server import Server
 from corten.api.lanes import Lanes
 from corten.api.router import Router
@@ -43,6 +46,7 @@ class Settings(NamedTuple):
     own_socket: bool
     may_idle: bool
     ready: Callable[[], None]
+    certificates: Certificates | None = None
 
 
 class Process:
@@ -57,16 +61,30 @@ class Process:
         self._set_log_level()
         engine = await asyncio.to_thread(self._compose)
         lanes = Lanes()
-        self._engine, self._server = engine, Server(Dispatcher(engine, Router([*routes(), *story.ROUTES]), lanes))
+        app = Dispatcher(engine, Router([*routes(), *story.ROUTES]), lanes)
+        self._engine, self._server = engine, Server(app)
         self._catch_signals()
         for sock in self._settings.sockets:
-            await self._server.listen(sock)
+            await self._listen(sock, app)
         self._settings.ready()
         notify("READY=1", os.environ)
         log.info("ready: %s", self._settings.roots.socket)
         await self._until_the_end()
         notify("STOPPING=1", os.environ)
         await self._close(lanes)
+
+    async def _listen(self, sock: socket.socket, app: App) -> None:
+        """On TCP web pages are kept out; with certificates it is TLS alone."""
+        files = self._settings.certificates
+        if sock.family == socket.AF_UNIX:
+            await self._server.listen(sock)
+        elif files is None:
+            await self._server.listen(sock, app=guarded(app))
+        else:
+            from corten.api.http import tls
+
+            named = guarded(app, any_name=bool(files.authority))
+            await self._server.listen_tls(sock, tls.context(files), named)
 
     def _compose(self) -> Engine:
         return compose(self._settings.roots, parts(self._settings.roots, self._config), self._config)

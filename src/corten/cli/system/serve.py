@@ -24,6 +24,10 @@ def _run(session: Session, options: Options, _: list[str]) -> int:
         argv += ["--host", host]
     if options.on("background"):
         argv.append("--background")
+    argv += [f"--{name}" for name in ("tls", "tlsverify") if options.on(name)]
+    for name in ("tlscacert", "tlscert", "tlskey"):
+        if options.text(name):
+            argv += [f"--{name}", options.text(name)]
     if options.given("ready-fd"):
         argv += ["--ready-fd", str(options.number("ready-fd"))]
     import gc
@@ -48,6 +52,11 @@ SERVE = Command(
         switch("background", "", "Detach from the terminal and leave when idle", hidden=True),
         texts("host", "H", "Listen here too: unix://PATH or tcp://127.0.0.1:PORT"),
         number("ready-fd", "", "Descriptor to close when ready", hidden=True),
+        switch("tls", "", "Speak TLS on TCP; implied by --tlsverify"),
+        text("tlscacert", "", "Trust clients with certificates of this authority (default ~/.docker/ca.pem)"),
+        text("tlscert", "", "The engine's own certificate (default ~/.docker/cert.pem)"),
+        text("tlskey", "", "Its key (default ~/.docker/key.pem)"),
+        switch("tlsverify", "", "Speak TLS on TCP and ask clients for a certificate"),
         text("root", "", "Directory that holds everything of the engine; its socket is DIR/corten.sock"),
     ),
 )

@@ -13,6 +13,7 @@ import array
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NamedTuple, Self
 
 from corten.kernel.netlink import Netlink
@@ -45,6 +46,17 @@ class NetworkJoin(NamedTuple):
             raise Internal(f"take over a network namespace: expected {PASSED} descriptors, got {len(fds)}")
         route, netfilter, udp, tcp = (socket.socket(fileno=fd) for fd in fds[1:])
         return cls(pid, fds[0], Netlink(route), Netlink(netfilter), udp, tcp)
+
+    @classmethod
+    def of_copies(cls, pid: int, fds: Sequence[int]) -> Self:
+        """The same with duplicates: the caller's own descriptors stay its own. OSError when there are none left."""
+        with ExitStack() as undo:
+            copies = []
+            for fd in fds:
+                copies.append(os.dup(fd))
+                undo.callback(os.close, copies[-1])
+            undo.pop_all()
+        return cls.from_fds(pid, copies)
 
     def __enter__(self) -> Self:
         return self

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from corten.model.errors import Internal
 from corten.runtime.state import start_time
 
@@ -74,5 +72,5 @@ class Controller:
         from corten.kernel.netns import NetworkJoin
         from corten.runtime import net_devices
 
-        with NetworkJoin.from_fds(0, [os.dup(fd) for fd in fds]) as join, Netlink.open(NETLINK_ROUTE) as host:
+        with NetworkJoin.of_copies(0, fds) as join, Netlink.open(NETLINK_ROUTE) as host:
             net_devices.move(host, join.route, join.netns_fd, str(row.args[0]), str(row.args[1]), row.origin)

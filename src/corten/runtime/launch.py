@@ -12,6 +12,7 @@ file means that exec succeeded. `corten.plan.control` has the messages.
 from __future__ import annotations
 
 import _socket
+import errno
 import fcntl
 import os
 
@@ -137,15 +138,20 @@ class Launch:
 
     def _receive(self) -> tuple[Message, list[int]] | None:
         try:
-            raw, ancillary, _, _ = self.control.recvmsg(MAX_SIZE, _socket.CMSG_SPACE(4 * MAX_FDS))
+            # Close-on-exec from the first moment: another thread may be starting a monitor, which would keep them.
+            space, close = _socket.CMSG_SPACE(4 * MAX_FDS), _socket.MSG_CMSG_CLOEXEC
+            raw, ancillary, flags, _ = self.control.recvmsg(MAX_SIZE, space, close)
         except ConnectionResetError:
             return None
         fds = []
         for level, kind, data in ancillary:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
                 fds += [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data) - 3, 4)]
-        for fd in fds:
-            os.set_inheritable(fd, False)
+        if flags & _socket.MSG_CTRUNC:  # there was no descriptor left here for one of them
+            for fd in fds:
+                os.close(fd)
+            self.abort()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return (Message.parse(raw), fds) if raw else None
 
     def _send(self, kind: int) -> None:

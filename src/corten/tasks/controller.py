@@ -1,6 +1,5 @@
 """The rows of a plan that Python does at a checkpoint: network, devices, hooks, id maps, the seccomp agent."""
 
-import os
 from collections.abc import Callable
 
 from corten.kernel.netlink import NETLINK_ROUTE, Netlink
@@ -42,11 +41,11 @@ class Controller:
                 raise Internal(f"the plan asks for {op}, which the engine never does", place=step.origin)
 
     def _move_device(self, step: Step, fds: list[int]) -> None:
-        with NetworkJoin.from_fds(0, [os.dup(fd) for fd in fds]) as join, Netlink.open(NETLINK_ROUTE) as host:
+        with NetworkJoin.of_copies(0, fds) as join, Netlink.open(NETLINK_ROUTE) as host:
             net_devices.move(host, join.route, join.netns_fd, str(step.args[0]), str(step.args[1]), step.origin)
 
     def _connect(self, fds: list[int]) -> None:
-        join = NetworkJoin.from_fds(self._launch.pid, [os.dup(fd) for fd in fds])
+        join = NetworkJoin.of_copies(self._launch.pid, fds)
         try:
             if self._on_network:
                 self._on_network(join)

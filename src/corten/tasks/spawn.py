@@ -52,15 +52,17 @@ def connect(state_dir: int) -> socket.socket:
 
 def spawn_monitor(program: str, id: str, listener: int, state_dir: int) -> int:
     """Start `corten @monitor`; returns its pid. The id is only there for people who look at ps."""
-    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for fd in (listener, state_dir)]
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
-        (os.POSIX_SPAWN_DUP2, 0, 1),
-        (os.POSIX_SPAWN_DUP2, 0, 2),
-        (os.POSIX_SPAWN_DUP2, moved[0], _LISTENER),
-        (os.POSIX_SPAWN_DUP2, moved[1], _STATE_DIR),
-    ]
+    moved: list[int] = []
     try:
+        for fd in (listener, state_dir):
+            moved.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE))
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+            (os.POSIX_SPAWN_DUP2, 0, 1),
+            (os.POSIX_SPAWN_DUP2, 0, 2),
+            (os.POSIX_SPAWN_DUP2, moved[0], _LISTENER),
+            (os.POSIX_SPAWN_DUP2, moved[1], _STATE_DIR),
+        ]
         argv = ["corten", "@monitor", id]
         return os.posix_spawn(program, argv, {}, file_actions=actions, setsid=True, setsigmask=[], setsigdef=_SIGNALS)
     finally:

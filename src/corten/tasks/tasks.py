@@ -265,10 +265,11 @@ class Tasks:
         """Have the monitor spawn the launcher; returns our end of the control socket."""
         rows, columns = config.console_size
         log = config.log
-        with ExitStack() as files:
-            control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            files.callback(theirs.close)
+        with ExitStack() as files, ExitStack() as undo:
             files.callback(os.close, plan)
+            control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            undo.callback(control.close)
+            files.callback(theirs.close)
             fds = [self.program_fd(), plan, theirs.fileno()]
             fds += [_opened(fd, files) for fd in _log_files(log)]
             wanted = {
@@ -277,20 +278,17 @@ class Tasks:
                 "LOG": log is not None,
                 "ATTRS": log is not None and bool(log.attrs),
             }
-            try:
-                connection.request(
-                    "CREATE",
-                    fds,
-                    os.path.basename(log.path).encode() if log else b"",
-                    flags=sum(FLAGS[name] for name, on in wanted.items() if on),
-                    rows=rows,
-                    cols=columns,
-                    log_max_size=log.max_size if log else 0,
-                    log_max_file=log.max_file if log else 0,
-                )
-            except BaseException:
-                control.close()
-                raise
+            connection.request(
+                "CREATE",
+                fds,
+                os.path.basename(log.path).encode() if log else b"",
+                flags=sum(FLAGS[name] for name, on in wanted.items() if on),
+                rows=rows,
+                cols=columns,
+                log_max_size=log.max_size if log else 0,
+                log_max_file=log.max_file if log else 0,
+            )
+            undo.pop_all()
         return control
 
     def _restore(self, state: StateDir, record: Record) -> Task | None:

@@ -34,7 +34,7 @@ class Console:
 
     def take(self) -> None:
         """Receive the master, and let our own terminal pass every key on."""
-        _, ancillary, _, _ = self.ours.recvmsg(64, _socket.CMSG_SPACE(4))
+        _, ancillary, _, _ = self.ours.recvmsg(64, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
         self.master = int.from_bytes(ancillary[0][2][:4], "little")
         os.set_inheritable(self.master, False)
         os.close(self.theirs)

@@ -8,7 +8,6 @@ import resource
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -296,7 +295,6 @@ def test_a_client_that_never_reads_is_no_reason_for_a_reset_to_leave_its_monitor
     eventually(lambda: not [process for process in processes(engine) if "@monitor" in process.words])
     stream.close()
     asked.close()
-    threading.Event().wait(0)
     assert engine.process is not None
     engine.process.wait(20)
     engine.start()

@@ -17,7 +17,7 @@ from corten.engine.record import Container
 from corten.engine.remove import erase
 from corten.engine.services import Services, commit, event, now, volume_events
 from corten.engine.start import launch
-from corten.model.errors import CortenError, ResourceExhausted
+from corten.model.errors import CortenError, ResourceExhausted, of_system
 from corten.model.event import Event
 from corten.tasks import Exit, Task
 
@@ -93,10 +93,10 @@ class Exits:
         """`--rm`: nobody waits for an answer, so a failure stays visible as a dead container."""
         try:
             erase(services, container, volumes=True)
-        except ResourceExhausted:
-            self._retry(self._remove, services, container)
-        except (CortenError, OSError):
-            return
+        except (CortenError, OSError) as error:
+            wanting = of_system(error) if isinstance(error, OSError) else error
+            if isinstance(wanting, ResourceExhausted):
+                self._retry(self._remove, services, container)
 
     def _retry(self, work: Callable[..., None], *arguments: object) -> None:
         if not self._closed:

@@ -11,7 +11,7 @@ from typing import Any
 from corten.engine import ledger, lifecycle, links, stop, waiting
 from corten.engine.record import Container
 from corten.engine.services import Services, commit, event
-from corten.model.errors import Conflict, CortenError, NotFound
+from corten.model.errors import Conflict, CortenError, NotFound, ResourceExhausted
 from corten.model.event import Event
 from corten.wire.filters import NONE, Filters
 
@@ -48,17 +48,33 @@ def erase(services: Services, container: Container, *, volumes: bool) -> None:
         commit(services, container, state=container.changed(status=status))
         try:
             take_away(services, container)
+            forget(services, container)
         except (CortenError, OSError) as error:
-            commit(services, container, state=container.changed(status="dead", error=str(error)))
+            mark_dead(services, container, error)
             raise
-        with services.database.write(durable=False) as tx:
-            ledger.drop(tx, container.id)
-            tx.emit(event(container, "destroy"))
-            services.catalog.remove(container)
-        container.drop_pending()
-        waiting.notify_removal(container)
-    if volumes:
-        services.volumes.remove_if_unused(point.name for point in container.record.mounts if point.anonymous)
+    try:
+        if volumes:
+            services.volumes.remove_if_unused(point.name for point in container.record.mounts if point.anonymous)
+    finally:  # whoever waits for the removal finds nothing of it afterwards
+        with container.lock:
+            container.drop_pending()
+            waiting.notify_removal(container)
+
+
+def forget(services: Services, container: Container) -> None:
+    with services.database.write(durable=False) as tx:
+        ledger.drop(tx, container.id)
+        tx.emit(event(container, "destroy"))
+        services.catalog.remove(container)
+
+
+def mark_dead(services: Services, container: Container, error: Exception) -> None:
+    """Half removed: it can only be removed, also where a full disk does not even let that be recorded."""
+    dead = container.changed(status="dead", error=str(error))
+    try:
+        commit(services, container, state=dead)
+    except ResourceExhausted:
+        container.state = dead
 
 
 def take_away(services: Services, container: Container) -> None:

@@ -2,16 +2,27 @@
 
 import errno
 import os
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from corten.engine import ending, ledger, sandbox, sharedmemory, specification, start
+from corten.engine.execs import Execs
+from corten.engine.requests import AttachOptions
+from corten.engine.volumes import Volumes
 from corten.kernel.netns import NetworkJoin
-from corten.model.container import HostConfig, PortBinding
+from corten.model.container import ContainerConfig, HostConfig, Mount, NetworkingConfig, PortBinding
 from corten.model.errors import CortenError
+from corten.runtime.launch import Launch
 from corten.snapshots import Overlay
+from corten.spec import user
 from corten.tasks import Task, Tasks
+from corten.tasks import tasks as running
+from corten.tasks.connection import Connection
+from corten.tasks.state import StateDir
 from tests.root.engine.workbench import Workbench
 
 PUBLISHED = HostConfig(port_bindings={"80/tcp": (PortBinding("", "8123"),)}, binds=("kept:/data",))
@@ -120,3 +131,128 @@ def test_a_full_disk_when_the_snapshot_is_made(bench: Workbench, monkeypatch: py
     assert nothing_more_than(bench, before, descriptors)
     assert bench.containers.list(all=True) == []
     bench.create("true", name="unlucky")
+
+
+# Every step of a run that can fail, as the object and the name it is called by.
+BEGINNING: list[tuple[Any, str]] = [
+    (Volumes, "ensure"),
+    (Overlay, "prepare"),
+    (ledger, "add"),
+    ("networks", "reserve"),
+    (sandbox, "write_files"),
+    (user, "lookup"),
+    (specification, "build"),
+    (Overlay, "mounts"),
+    (StateDir, "make"),
+    (running, "listen"),
+    (Tasks, "_spawn"),
+    (StateDir, "write"),
+    (StateDir, "write_spec"),
+    (running, "compile"),
+    (running, "plan_file"),
+    (Connection, "request"),
+    (Launch, "until"),
+    ("networks", "join"),
+    (Connection, "hello"),
+    (running, "send_ports"),
+    (Task, "attach"),
+    (Task, "_announce_start"),
+    (Launch, "go"),
+    (start, "record_start"),
+]
+END: list[tuple[Any, str]] = [
+    (ending, "record_end"),
+    (Execs, "forget"),
+    (sharedmemory, "remove"),
+    ("networks", "release"),
+    (Task, "delete"),
+    (Overlay, "remove"),
+    (ledger, "drop"),
+]
+RUN = HostConfig(
+    port_bindings={"80/tcp": (PortBinding("", "8123"),)},
+    auto_remove=True,
+    mounts=(Mount(type="volume", target="/data"),),
+)
+
+
+class Once:
+    """Has one call of `place.name`, the first from now on, fail as on a full disk; `called` says that it came."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, place: Any, name: str) -> None:
+        self.called = False
+        right: Any = getattr(place, name)
+
+        def failing(*arguments: Any, **named: Any) -> Any:
+            if not self.called:
+                self.called = True
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+            return right(*arguments, **named)
+
+        monkeypatch.setattr(place, name, failing)
+
+
+def run_attached(bench: Workbench) -> None:
+    """`run --rm` as a command does it; returns when its stream and its wait have ended, however the run went."""
+    wanted = ContainerConfig(image="busybox", cmd=("true",))
+    id = bench.containers.create(wanted, RUN, NetworkingConfig()).id
+    ours, theirs = socket.socketpair()
+    descriptor = theirs.detach()
+    with ours:
+        ours.settimeout(10)
+        bench.containers.attach(id, AttachOptions(False, True, True), lambda tty: (descriptor, b""))  # noqa: ARG005
+        removed = bench.containers.wait(id, "removed")
+        try:
+            bench.containers.start(id)
+        finally:
+            assert ours.recv(100) == b""
+            removed.result(10)
+
+
+def everything(bench: Workbench) -> dict[str, Any]:
+    """What a run may leave: as `left`, and what of it is recorded."""
+    with bench.database.read() as rows:
+        counts = {
+            table: rows.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("containers", "sandboxes", "ports", "volumes", "refs", "leases")
+        }
+    return {**left(bench), **counts, "volume directories": os.listdir(bench.root / "data/volumes")}
+
+
+def settles(bench: Workbench, before: dict[str, Any], descriptors: int, what: str) -> None:
+    deadline = time.monotonic() + 10
+    while (found := everything(bench)) != before or opened() > descriptors:
+        changed = {key: (before[key], found[key]) for key in before if before[key] != found[key]}
+        assert time.monotonic() < deadline, f"{what}: {changed}, {opened() - descriptors} descriptors more"
+        time.sleep(0.01)
+
+
+def settled(bench: Workbench) -> tuple[dict[str, Any], int]:
+    """What there is, and how many descriptors, after a run that went well."""
+    run_attached(bench)
+    bench.until(lambda: not left(bench)["links"])
+    return everything(bench), opened()
+
+
+def test_a_run_that_fails_at_any_step_leaves_nothing(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, descriptors = settled(bench)
+    for place, name in BEGINNING:
+        start.known_identities.clear()
+        with monkeypatch.context() as patch:
+            fault = Once(patch, getattr(bench, place) if isinstance(place, str) else place, name)
+            with pytest.raises(FAILING, match=r"[Nn]o space left"):
+                run_attached(bench)
+            assert fault.called
+        settles(bench, before, descriptors, name)
+        run_attached(bench)
+        settles(bench, before, descriptors, f"after {name}")
+
+
+def test_a_run_whose_end_fails_at_any_step_ends_all_the_same(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, descriptors = settled(bench)
+    for place, name in END:
+        with monkeypatch.context() as patch:
+            fault = Once(patch, getattr(bench, place) if isinstance(place, str) else place, name)
+            run_attached(bench)
+            assert fault.called
+            settles(bench, before, descriptors, name)

@@ -50,6 +50,7 @@ __all__ = [
     "Request",
     "create",
     "read_config",
+    "record_of",
     "start_now",
     "wants_terminal",
     "write_pid",
@@ -373,7 +374,7 @@ def create(
 
             readiness.prepare(entry, options)
         plan = compile(spec, host, bundle=bundle, id=id, options=options, warnings=warnings)
-        record = _record(container, spec, request, options, bundle)
+        record = record_of(container, spec, request, options, bundle)
         entry.write("config.json", request.config)
         entry.write("state.json", codec.dumps(record).encode())
         entry.link("status", "state.json")
@@ -427,7 +428,10 @@ def wants_terminal(spec: RuntimeSpec) -> bool:
     return bool(process and process.get("terminal"))
 
 
-def _record(container: Container, spec: RuntimeSpec, request: Request, options: Options, bundle: str) -> dict[str, Any]:
+def record_of(
+    container: Container, spec: RuntimeSpec, request: Request, options: Options, bundle: str
+) -> dict[str, Any]:
+    """What state.json says of a container that is being created."""
     import time
 
     linux = spec.get("linux") or {}

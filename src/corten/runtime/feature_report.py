@@ -6,6 +6,8 @@ implements it, so that the report cannot promise what is not there.
 
 from __future__ import annotations
 
+from shutil import which
+
 from corten.kernel.capabilities import NAMES
 from corten.kernel.probe import Host
 from corten.runtime import mount_options, seccomp
@@ -46,6 +48,9 @@ def features(host: Host | None = None) -> dict[str, Any]:
             "mountExtensions": {"idmap": {"enabled": True}},
             "netDevices": {"enabled": True},
         },
-        "annotations": {"io.corten.runtime.version": "0.1.0", "io.corten.checkpoint.enabled": "false"},
+        "annotations": {
+            "io.corten.runtime.version": "0.1.0",
+            "io.corten.checkpoint.enabled": str(bool(which("criu"))).lower(),
+        },
         "potentiallyUnsafeConfigAnnotations": [],
     }

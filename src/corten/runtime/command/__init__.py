@@ -84,6 +84,37 @@ _UPDATE = (
     Flag("--mem-bw-schema", "SCHEMA", "Intel RDT memory bandwidth schema"),
 )
 
+_IMAGES = (
+    Flag("--image-path", "DIR", "where the images are (default: checkpoint)"),
+    Flag("--work-path", "DIR", "where CRIU works and writes its log (default: beside the images)"),
+    Flag("--tcp-established", "", "open TCP connections too"),
+    Flag("--ext-unix-sk", "", "Unix sockets whose other end is outside too"),
+    Flag("--shell-job", "", "a job of a shell too"),
+    Flag("--file-locks", "", "file locks too"),
+    Flag("--lazy-pages", "", "memory pages when they are needed"),
+    Flag("--auto-dedup", "", "drop pages that a later image has"),
+    Flag("--manage-cgroups-mode", "MODE", "soft, full, strict or ignore"),
+    Flag("--empty-ns", "TYPE", "leave a namespace empty: network"),
+)
+_CHECKPOINT = (
+    *_IMAGES,
+    Flag("--parent-path", "DIR", "the images of an earlier --pre-dump, relative to these"),
+    Flag("--leave-running", "", "let it run on"),
+    Flag("--pre-dump", "", "save the memory only, and let it run on"),
+    Flag("--tcp-skip-in-flight", "", "leave out connections that are being made"),
+    Flag("--link-remap", "", "files that have been removed too"),
+    Flag("--page-server", "ADDRESS:PORT", "send the pages there"),
+    Flag("--status-fd", "N", "tell this descriptor when lazy pages can be served"),
+)
+_RESTORE = (
+    *(flag for flag in _LAUNCH if flag.key in ("bundle", "config", "pid-file", "no-pivot", "no-subreaper")),
+    *_IMAGES,
+    Flag("--detach -d", "", "do not wait for it"),
+    Flag("--tcp-close", "", "restore TCP connections as closed ones"),
+    Flag("--lsm-profile", "LABEL", "another security profile than it had"),
+    Flag("--lsm-mount-context", "LABEL", "another mount context than it had"),
+)
+
 
 class Verb:
     """A row of the table: where its function is, its operands, its flags."""
@@ -152,8 +183,8 @@ VERBS = {
         ),
     ),
     "validate": Verb("plans", "BUNDLE", "say what is wrong with a config.json"),
-    "checkpoint": Verb("unavailable", "ID", "save a container's processes (needs criu)"),
-    "restore": Verb("unavailable", "ID", "restore saved processes (needs criu)"),
+    "checkpoint": Verb("migration", "ID", "save a container's processes, by CRIU", _CHECKPOINT),
+    "restore": Verb("migration", "ID", "make saved processes again, by CRIU", _RESTORE),
 }
 
 

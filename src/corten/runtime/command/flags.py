@@ -47,6 +47,10 @@ class Given:
     def on(self, key: str) -> bool:
         return self.text(key) not in ("", "false", "0")
 
+    def chosen(self) -> dict[str, str]:
+        """Every flag that was given and not switched off again, by key."""
+        return {key: texts[-1] for key, texts in self.values.items() if texts[-1] not in ("false", "0")}
+
     def number(self, key: str) -> int | None:
         """The value as an integer, or None when it was not given. Raises InvalidArgument."""
         if key not in self.values:

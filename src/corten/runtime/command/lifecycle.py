@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from corten.runtime.command.console import Console
     from corten.runtime.launch import Launch
 
-__all__ = ["create", "delete", "exec_", "kill", "run", "start"]
+__all__ = ["create", "delete", "exec_", "kill", "launch_request", "run", "start"]
 
 _SIGKILL = 9
 
 
 def create(context: Context) -> int:
-    request, bundle = _request(context)
+    request, bundle = launch_request(context)
     host, spec = Host(), read_config(request.config)
     request.fallback = _fallback(context, host, spec)
     if wants_terminal(spec) and request.console_socket < 0:
@@ -45,7 +45,7 @@ def start(context: Context) -> int:
 
 def run(context: Context) -> int:
     """In the foreground we are the container's parent, pass signals on, and end as it ended."""
-    request, bundle = _request(context)
+    request, bundle = launch_request(context)
     host, spec = Host(), read_config(request.config)
     request.fallback = _fallback(context, host, spec)
     detached = context.given.on("detach")
@@ -167,8 +167,8 @@ def _open(context: Context) -> Container:
     return Container(Store(context.root).open(context.id), Host())
 
 
-def _request(context: Context) -> tuple[Request, str]:
-    """The request of `create` and `run`, and the bundle's absolute path."""
+def launch_request(context: Context) -> tuple[Request, str]:
+    """The request of `create`, `run` and `restore`, and the bundle's absolute path."""
     given = context.given
     bundle = os.path.abspath(given.text("bundle", "."))
     path = os.path.join(bundle, given.text("config", "config.json"))

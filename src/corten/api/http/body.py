@@ -27,10 +27,12 @@ class Body:
         self._waiter: asyncio.Future[None] | None = None
 
     @classmethod
-    def empty(cls) -> "Body":
-        """The body of a request that has none."""
+    def whole(cls, data: bytes) -> "Body":
+        """A body that has come to its end."""
         body = cls(lambda: None)
-        body._ended = True
+        if data:
+            body.feed(data)
+        body.end()
         return body
 
     @property

@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._exchange: Exchange | None = None
         self._h11_writer = H11Writer(self._h11)
-        self._plain: Request | None = None
+        self._plain: tuple[Request, bytes] | None = None
         self._untouched = True  # no byte of the request to come has been given to h11
         self._body: Body | None = None
         self._lost = False
@@ -227,8 +227,8 @@ class Connection(asyncio.Protocol):
         """The next request's exchange, or None when the client sends no more."""
         while not self._closing:
             if self._plain is not None:
-                request, self._plain = self._plain, None
-                self._exchange = Exchange(self, request, Body.empty(), PlainWriter(), plain=True)
+                (request, body), self._plain = self._plain, None
+                self._exchange = Exchange(self, request, Body.whole(body), PlainWriter(), plain=True)
                 return self._exchange
             event = self._h11.next_event()
             if isinstance(event, h11.Request):

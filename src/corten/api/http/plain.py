@@ -1,8 +1,8 @@
-"""The short way for the commonest request: GET or HEAD, alone in its segment, without body or wishes.
+"""The short way for the commonest requests: whole and alone in their segment, with a small body or none, no wishes.
 
-h11 needs 120 µs for such a request and its answer, this 15 µs, and `GET /containers/json` is asked thousands of
-times a second (docs/benchmarks.md). Whatever is not exactly of this shape (a body, an upgrade, pipelining, another
-version, an odd header) is left to h11, which then sees every byte of it.
+h11 needs 120 µs for such a request and its answer, this 15 µs: `GET /containers/json` is asked thousands of times a
+second, and a `run` is made of such POSTs (docs/benchmarks.md). Whatever is not exactly of this shape (a body that comes
+in parts, an upgrade, pipelining, another version, an odd header) is left to h11, which then sees every byte of it.
 """
 
 import re
@@ -15,8 +15,9 @@ __all__ = ["H11Writer", "PlainWriter", "Request", "parse"]
 
 Headers = Sequence[tuple[str, str]]
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_HEAD = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1\r\n((?:%b:[\t -~\x80-\xff]*\r\n)+)\r\n" % _TOKEN)
-_NOT_PLAIN = frozenset(("connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"))
+_HEAD = re.compile(rb"(GET|HEAD|POST|PUT|DELETE) (/[!-~]*) HTTP/1\.1\r\n((?:%b:[\t -~\x80-\xff]*\r\n)+)\r\n" % _TOKEN)
+_NOT_PLAIN = frozenset(("connection", "expect", "te", "trailer", "transfer-encoding", "upgrade"))
+_BODILESS = frozenset(("GET", "HEAD"))
 _REASONS = {
     200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 304: "Not Modified",
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
@@ -39,12 +40,13 @@ class Request(NamedTuple):
         return "upgrade" in self.headers.get("connection", "").lower() and "upgrade" in self.headers
 
 
-def parse(data: bytes) -> Request | None:
-    """The request that `data` is, whole and alone; None when h11 must look at it."""
-    match = _HEAD.fullmatch(data)
+def parse(data: bytes) -> tuple[Request, bytes] | None:
+    """The request that `data` is, whole and alone, and its body; None when h11 must look at it."""
+    match = _HEAD.match(data)
     if match is None:
         return None
-    method, target, lines = match.group(1, 2, 3)
+    target, lines = match.group(2, 3)
+    method = match[1].decode("ascii")
     headers: dict[str, str] = {}
     for line in lines.decode("latin-1").split("\r\n")[:-1]:
         name, _, value = line.partition(":")
@@ -52,7 +54,17 @@ def parse(data: bytes) -> Request | None:
         if name in _NOT_PLAIN or name in headers:
             return None
         headers[name] = value.strip(" \t")
-    return Request(method.decode("ascii"), target.decode("ascii"), headers) if "host" in headers else None
+    body = data[match.end() :]
+    if "host" not in headers or not _fits(method, headers.get("content-length"), body):
+        return None
+    return Request(method, target.decode("ascii"), headers), body
+
+
+def _fits(method: str, length: str | None, body: bytes) -> bool:
+    """Whether the body is here to its last byte, and nothing behind it."""
+    if length is None:
+        return not body
+    return method not in _BODILESS and length == str(len(body))
 
 
 class PlainWriter:

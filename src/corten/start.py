@@ -45,12 +45,13 @@ def start(program: str) -> NoReturn:
     import gc
 
     gc.set_threshold(_RARELY)
-    sys.argv[0] = program
+    name, _, handed = program.partition("@")  # the descriptor of what the static program has read already
+    sys.argv[0] = name
     archive = read(__file__.removesuffix(f"/{_PACKAGE}/start.py"))
     sys.meta_path.insert(0, archive)
     status = 1
     try:
-        status = _main(program)(sys.argv[1:])
+        status = _main(name, int(handed or -1))(sys.argv[1:])
     except SystemExit as ending:
         status = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except BaseException:
@@ -59,11 +60,11 @@ def start(program: str) -> NoReturn:
     _end(status)
 
 
-def _main(program: str) -> Callable[[list[str]], int]:
+def _main(program: str, handed: int) -> Callable[[list[str]], int]:
     if program == "corten-runtime":
         from corten.runtime.command import main as runtime
 
-        return runtime
+        return lambda argv: runtime(argv, handed)
     from corten.cli.command import main
 
     return main

@@ -26,6 +26,8 @@ import os
 from corten.kernel import program
 from corten.kernel.probe import Host
 from corten.model.errors import Conflict, CortenError, InvalidArgument
+from corten.plan.control import Message, failure
+from corten.runtime import record as records
 from corten.runtime.compiler import Options, compile, compile_exec
 from corten.runtime.compiler.namespaces import FLAGS
 from corten.runtime.controller import VERSION, Controller
@@ -66,6 +68,7 @@ class Request:
     __slots__ = (
         "config",
         "console_socket",
+        "failed",
         "fallback",
         "keyring",
         "pid_file",
@@ -87,6 +90,7 @@ class Request:
         preserve: int = 0,
         fallback: bool = False,
         systemd: bool = False,
+        failed: bytes = b"",
     ) -> None:
         self.config = config
         """The bytes of config.json."""
@@ -98,6 +102,8 @@ class Request:
         self.preserve = preserve
         self.fallback = fallback
         self.systemd = systemd
+        self.failed = failed
+        """The message of the static program's own launch of this, which failed: say what it means, do not try again."""
 
     def options(self, spec: RuntimeSpec, *, listener: bool) -> Options:
         return Options(
@@ -150,17 +156,7 @@ class Container:
         """The state as runtime.md defines it, with what runc adds."""
         record = self.entry.record()
         status = self.status()
-        return {
-            "ociVersion": VERSION,
-            "id": self.id,
-            "pid": record["pid"] if status != "stopped" else 0,
-            "status": status,
-            "bundle": record["bundle"],
-            "rootfs": record["rootfs"],
-            "created": record["created"],
-            "annotations": record["annotations"],
-            "owner": record["owner"],
-        }
+        return records.shown(record, record["pid"] if status != "stopped" else 0, status)
 
     def cgroups(self, record: Mapping[str, Any] | None = None) -> Cgroups:
         from corten.runtime.cgroups import Cgroups
@@ -182,9 +178,13 @@ class Container:
 
     # ---- what it does ----------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Let the created container's program begin. Returns when it has, raises what kept it from it."""
+    def start(self, failed: bytes = b"") -> None:
+        """Let the created container's program begin. Returns when it has, raises what kept it from it: also when the
+        static program has tried already, and `failed` is what it was told."""
         record = self.entry.record()
+        if failed:
+            self.kill(_SIGKILL, everything=True)
+            raise failure(self._plan_for_start(self.entry.spec()), Message.parse(failed))
         if not _alive(record):
             raise Conflict(
                 "cannot start a container that has stopped", hint=f"delete it: corten-runtime delete {self.id}"
@@ -241,6 +241,8 @@ class Container:
             options=request.options(spec, listener=False),
             cgroup=cgroup,
         )
+        if request.failed:
+            raise failure(plan, Message.parse(request.failed))
         launch = Launch.spawn(plan, program=program.path(), fds=request.descriptors())
         launch.until("", self._controller(spec, record))
         launch.control.close()
@@ -374,6 +376,8 @@ def create(
 
             readiness.prepare(entry, options)
         plan = compile(spec, host, bundle=bundle, id=id, options=options, warnings=warnings)
+        if request.failed:
+            raise failure(plan, Message.parse(request.failed))
         record = record_of(container, spec, request, options, bundle)
         entry.write("config.json", request.config)
         entry.write("state.json", codec.dumps(record).encode())
@@ -386,6 +390,9 @@ def create(
         launch.until("created", container._controller(spec, record))
         record |= {"status": "created", "pid": launch.pid, "start": start_time(launch.pid)}
         entry.write("state.json", codec.dumps(record).encode())
+        short = records.encode(record, (id, bundle), host.layout, _flags(spec, plan, record))
+        if short and not options.systemd:  # whose unit is for Python to end
+            entry.write(records.NAME, short)
         if request.pid_file:
             write_pid(request.pid_file, launch.pid)
         launch.go()
@@ -399,6 +406,14 @@ def create(
         launch.close()
         os.close(launch.pidfd)
     return container
+
+
+def _flags(spec: RuntimeSpec, plan: LaunchPlan, record: Mapping[str, Any]) -> int:
+    """What of a container's end or start is for Python to do."""
+    hooks: Any = spec.get("hooks") or {}
+    controller = any(row.actor == "controller" and row.op != "write-state" for row in plan.steps)
+    notable = controller or any(hooks.values()) or bool(record["options"].get("notify"))
+    return records.OWN_PIDS * bool(record["ownPids"]) | records.HAS_HOOKS * notable
 
 
 def start_now(container: Container, spec: RuntimeSpec) -> Launch:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-__all__ = ["dumps", "dumps_indented", "indent", "loads", "values"]
+__all__ = ["dumps", "dumps_indented", "end_of_value", "indent", "loads", "values"]
 
 _SPACE = " \t\r\n"
 _CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -63,6 +63,14 @@ def loads(text: str | bytes) -> Any:
     if _skip(text, end) != len(text):
         raise ValueError(f"extra data at character {end}")
     return value
+
+
+def end_of_value(text: str, at: int) -> int:
+    """Where the value that begins at `at` ends; ValueError when none does."""
+    try:
+        return int(_scan(text, at)[1])
+    except StopIteration as stop:
+        raise ValueError(f"no JSON value at character {stop.value}") from None
 
 
 def values(text: str) -> tuple[list[Any], str]:

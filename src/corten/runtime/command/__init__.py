@@ -12,6 +12,10 @@ import sys
 from corten.model.errors import CortenError, InvalidArgument
 from corten.runtime.command.flags import Flag, Given, parse, usage
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from corten.runtime.plancache.front import Handed
+
 __all__ = ["GLOBAL", "VERBS", "Context", "main"]
 
 GLOBAL = (
@@ -191,8 +195,9 @@ VERBS = {
 class Context:
     """What every verb gets: the verb's own flags, the global ones, where to log."""
 
-    def __init__(self, verb: str, given: Given, globals: Given) -> None:
+    def __init__(self, verb: str, given: Given, globals: Given, handed: Handed | None = None) -> None:
         self.verb = verb
+        self.handed = handed
         self.given = given
         self.globals = globals
 
@@ -235,10 +240,17 @@ class Context:
         return f"time={codec.dumps(stamp)} level={level} msg={codec.dumps(text)}\n"
 
 
-def main(argv: list[str]) -> int:
-    """Run one command; the answer is its exit code: the container's for `run` and `exec`, 1 for an error of ours."""
+def main(argv: list[str], handed: int = -1) -> int:
+    """Run one command; the answer is its exit code: the container's for `run` and `exec`, 1 for an error of ours.
+
+    `handed` is the descriptor of what the static program read before it left the command to us (`plancache.front`).
+    """
     context = Context("", Given(), Given())
     try:
+        if handed >= 0:
+            from corten.runtime.plancache.front import Handed
+
+            context.handed = Handed.receive(handed)
         context.globals = globals = parse(GLOBAL, argv, interspersed=False)
         if globals.on("version"):
             from corten.runtime.command.version import text

@@ -6,6 +6,7 @@ import os
 
 from corten.kernel.probe import Host
 from corten.model.errors import CortenError, InvalidArgument, NotFound
+from corten.runtime.command import keeping
 from corten.runtime.command.foreground import forward_signals, wait
 from corten.runtime.container import Container, Request, read_config, start_now, wants_terminal
 from corten.runtime.container import create as make
@@ -34,12 +35,14 @@ def create(context: Context) -> int:
     if wants_terminal(spec) and request.console_socket < 0:
         hint = "give --console-socket"
         raise InvalidArgument("cannot allocate tty if runc will detach without setting console socket", hint=hint)
-    make(Store(context.root), context.id, request, host, bundle=bundle, warnings=_Warnings(context))
+    container = make(Store(context.root), context.id, request, host, bundle=bundle, warnings=_Warnings(context))
+    if context.handed:
+        _tell_reason(context, keeping.launch(context.handed, container))
     return 0
 
 
 def start(context: Context) -> int:
-    _open(context).start()
+    _open(context).start(context.handed.message if context.handed else b"")
     return 0
 
 
@@ -66,6 +69,8 @@ def run(context: Context) -> int:
             forward_signals(container.launch.pidfd)
         relay = container.relay(container.entry.record())
         launch = start_now(container, spec)
+        if context.handed:
+            _tell_reason(context, keeping.launch(context.handed, container))
     except BaseException:
         if console:
             console.restore()
@@ -88,7 +93,8 @@ def exec_(context: Context) -> int:
     given = context.given
     container = _open(context)
     process = _process(context, container)
-    request = Request(config=b"", preserve=given.number("preserve-fds") or 0)
+    failed = context.handed.message if context.handed else b""
+    request = Request(config=b"", preserve=given.number("preserve-fds") or 0, failed=failed)
     _sockets(context, request)
     console = None
     detached = given.on("detach")
@@ -105,6 +111,8 @@ def exec_(context: Context) -> int:
         write_pid(given.text("pid-file"), launch.pid)
     if console:
         console.take()
+    if context.handed and context.handed.document:
+        _tell_reason(context, keeping.execution(context.handed, container, process, request))
     return 0 if detached else _wait(launch, console)
 
 
@@ -150,6 +158,14 @@ def _delete_matching(context: Context, *, force: bool) -> int:
     return 0
 
 
+def _tell_reason(context: Context, reason: str) -> None:
+    """Whoever asks for it learns why the next launch will not be faster."""
+    if reason and context.globals.on("debug"):
+        from corten.runtime.plancache.reasons import REASONS
+
+        context.log("debug", f"the plan is not kept: {REASONS[reason]}")
+
+
 class _Warnings(list[str]):
     """Told at once, since the launch may take long or fail."""
 
@@ -173,13 +189,13 @@ def launch_request(context: Context) -> tuple[Request, str]:
     bundle = os.path.abspath(given.text("bundle", "."))
     path = os.path.join(bundle, given.text("config", "config.json"))
     try:
-        with open(path, "rb") as file:
-            config = file.read()
+        config = context.handed.document if context.handed else _content(path)
     except OSError as error:
         message = f"cannot read {path}: {str(error.strerror).lower()}"
         raise NotFound(message, hint="make one with: corten-runtime spec") from error
     request = Request(
         config=config,
+        failed=context.handed.message if context.handed else b"",
         pid_file=given.text("pid-file"),
         pivot=not given.on("no-pivot"),
         keyring=not given.on("no-new-keyring"),
@@ -188,6 +204,11 @@ def launch_request(context: Context) -> tuple[Request, str]:
     )
     _sockets(context, request)
     return request, bundle
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _preserved(context: Context) -> int:
@@ -225,8 +246,8 @@ def _process(context: Context, container: Container) -> Process:
     """The process of `exec`: a file, or the container's own with the flags laid over it."""
     given = context.given
     if path := given.text("process"):
-        with open(path, "rb") as file:
-            process: Process = codec.loads(file.read())
+        handed = context.handed
+        process: Process = codec.loads(handed.document if handed and handed.document else _content(path))
         from corten.runtime.validation import validate
 
         validate({"ociVersion": "1.0.0", "process": process})

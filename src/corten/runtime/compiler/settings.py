@@ -20,12 +20,13 @@ _IPC = (
 
 
 def names(draft: Draft) -> None:
-    for field, row in (("hostname", ops.sethostname), ("domainname", ops.setdomainname)):
-        if name := draft.spec.get(field):
+    named = (draft.spec.get("hostname"), draft.spec.get("domainname"))
+    for field, name, row in zip(("hostname", "domainname"), named, (ops.sethostname, ops.setdomainname), strict=True):
+        if name:
             if not draft.creates("uts") and not draft.namespaces.get("uts"):
                 hint = "add a namespace of type uts"
                 raise draft.refuse(f"unable to set {field} without a private UTS namespace", f"/{field}", hint)
-            draft.child.append(row(str(name), origin=f"/{field}"))
+            draft.child.append(row(name, origin=f"/{field}"))
 
 
 def loopback(draft: Draft) -> None:

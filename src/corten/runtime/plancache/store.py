@@ -271,7 +271,7 @@ def _keep(directory: int, name: str, data: bytes) -> str:
         return "size"
     if directory < 0:
         return ""
-    _make_room(directory)
+    _make_room(directory, "process-" if name.startswith("process-") else "")
     ages: list[tuple[int, str]] = []
     for variant in range(VARIANTS):
         try:
@@ -284,9 +284,10 @@ def _keep(directory: int, name: str, data: bytes) -> str:
     return ""
 
 
-def _make_room(directory: int) -> None:
-    """Remove the older half when there are too many: those of configurations that nobody starts any more go first."""
-    names = [name for name in os.listdir(directory) if not name.startswith(".")]
+def _make_room(directory: int, kind: str) -> None:
+    """Remove the older half when there are too many of a kind: what nobody starts any more goes first. A container's
+    directory holds other files too, hence the `kind`, with which names begin."""
+    names = [name for name in os.listdir(directory) if name.startswith(kind) and not name.startswith(".")]
     if len(names) < _MOST:
         return
     ages = []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from corten.kernel.cgroups import Hierarchy, Layout
     from corten.model.runtime_spec import Linux
 
-__all__ = ["make_room", "reachable"]
+__all__ = ["make_room", "ours_alone", "reachable"]
 
 _LEAF = "corten-init"
 _ROUNDS = 20
@@ -40,7 +40,7 @@ def make_room(layout: Layout, linux: Linux, id: str) -> None:
         return
     own = tree.own_directory
     above = _way_down(tree, place(linux.get("cgroupsPath") or "", id))[:-1]
-    if own in above and _ours_alone(tree) and not _passes_all(own) and read(f"{own}/cgroup.procs"):
+    if own in above and ours_alone(tree) and not _passes_all(own) and read(f"{own}/cgroup.procs"):
         _vacate(own)
 
 
@@ -60,7 +60,7 @@ def _writable(hierarchy: Hierarchy, path: str) -> bool:
     return hierarchy.version == 1 or os.access(f"{there[-1]}/cgroup.procs", os.W_OK)
 
 
-def _ours_alone(tree: Hierarchy) -> bool:
+def ours_alone(tree: Hierarchy) -> bool:
     """The machine's first cgroup has no cgroup.type; it needs no room, for it may hold processes and pass on."""
     own = tree.own_directory
     if not os.path.exists(f"{own}/cgroup.type"):

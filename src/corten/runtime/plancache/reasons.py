@@ -20,6 +20,7 @@ REASONS = {
     "descriptor": "the plan inherits a descriptor that C has no means to make",
     "warnings": "a warning must be told at every launch, and only compiling tells it",
     "host": "compiling asked something of the host that neither the key nor a witness tells",
+    "delegated": "only Python makes room in a cgroup that is ours alone, and sees what an inner root may use",
     "changed": "what Python read of the process is not what C read: it changed in between",
     "value": "a string that changes from container to container does not reach its row whole",
     "rules": "the plan breaks a rule of plan.check",
@@ -46,4 +47,16 @@ def of_host(host: Witnessed, key: Key) -> str:
     """The reason not to keep what was compiled for this host, "" for none."""
     if host.unknown():
         return "host"
+    if host.in_user_namespace or _makes_room(host):
+        return "delegated"
     return "changed" if host.differs(key) else ""
+
+
+def _makes_room(host: Witnessed) -> bool:
+    """Whether `delegation.make_room` may move processes before a launch."""
+    tree = host.layout.unified
+    if tree is None or host.layout.mode != "v2":
+        return False
+    from corten.runtime.delegation import ours_alone
+
+    return ours_alone(tree)

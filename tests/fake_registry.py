@@ -1,9 +1,9 @@
 """A registry in this process, for tests: real HTTP on loopback, every misbehaviour a switch.
 
 It keeps manifests and blobs in dictionaries. `users` turns bearer tokens on; `break_at` ends a blob's transfer early,
-once for each entry; `redirect` sends blob reads elsewhere; `busy` answers 429 that many times; `ranges=False` ignores
-Range. `hook` sees each request first and returns whether it has answered it. `seen` records (method, path,
-authorization).
+once for each entry; `pace` is a pause in seconds after each piece of a blob; `redirect` sends blob reads elsewhere;
+`busy` answers 429 that many times; `ranges=False` ignores Range. `hook` sees each request first and returns whether it
+has answered it. `seen` records (method, path, authorization).
 """
 
 import base64
@@ -11,12 +11,15 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 __all__ = ["FakeRegistry", "RegistryHandler"]
+
+PIECE = 64 << 10
 
 
 class FakeRegistry:
@@ -28,6 +31,7 @@ class FakeRegistry:
         self.redirect = ""
         self.busy = 0
         self.ranges = True
+        self.pace = 0.0
         self.seen: list[tuple[str, str, str]] = []
         self.hook: Callable[[RegistryHandler], bool] = lambda _: False
         registry = self
@@ -168,4 +172,6 @@ class RegistryHandler(BaseHTTPRequestHandler):
             self.wfile.write(part[: max(0, self.state.break_at.pop(0) - begin)])
             self.close_connection = True
             return
-        self.wfile.write(part)
+        for at in range(0, len(part), PIECE):
+            self.wfile.write(part[at : at + PIECE])
+            time.sleep(self.state.pace)

@@ -21,7 +21,8 @@ from tests.registries import Client, CommandRegistry, ServedRegistry
 
 HERE = Path(__file__).parent.parent.parent
 SIZE = 24 << 20
-ROUNDS = 8
+ROUNDS = int(os.environ.get("CORTEN_KILLS", "8"))
+MANIFEST = 1 << 16  # what is in the store beside the image's blobs: its manifest
 # Bytes that do not compress: a push sends about as much as a pull, and both take long enough to be killed in.
 LAYERS = [Layer().file(f"big{number}", random.Random(number).randbytes(SIZE)).close() for number in range(2)]
 WORK = """
@@ -174,6 +175,58 @@ def interrupted(registry: CommandRegistry, location: str, body: bytes, part: flo
         head = f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         sock.sendall(head.encode() + body[: int(len(body) * part)])
         registry.kill()
+
+
+def test_a_full_filesystem_ends_a_pull_and_with_more_space_the_rest_is_fetched(
+    scratch: Path, served: ServedRegistry
+) -> None:
+    """A tmpfs that has room for the layers as they come, but not for what is in them; then one that has."""
+    target = f"{served.address}/team/app:1"
+    pushed(scratch, target)
+    small = scratch / "small"
+    small.mkdir()
+    blobs = sum(size for _, size in sizes(served))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={blobs + SIZE // 2}", "small", str(small)], check=True)
+    try:
+        command = [sys.executable, "-c", WORK, "pull", str(small / "engine"), target]
+        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+        assert done.returncode
+        assert "ResourceExhausted" in done.stderr, done.stderr
+        rig = restarted(small / "engine")
+        assert not rig.images.summaries({})
+        assert not [key for key in rig.everything()[1] if key.startswith("unpack ")]
+        rig.close()
+        kept = sum(path.stat().st_size for path in (small / "engine/content").rglob("*") if path.is_file())
+        assert kept
+        subprocess.run(["mount", "-o", f"remount,size={blobs * 4}", str(small)], check=True)
+        served.seen.clear()
+        finished("pull", small / "engine", target)
+        assert asked(served) <= blobs - kept + MANIFEST
+        rig = restarted(small / "engine")
+        assert len(rig.images.get(target).chain) == 2
+        assert rig.everything()[2] == 0
+        rig.close()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def sizes(served: ServedRegistry) -> list[tuple[str, int]]:
+    """The blobs of the repository, with their sizes."""
+    with served.client() as client:
+        digests = [str(one) for one, _ in served.registry.repository("team/app").blob_links()]
+        heads = [client.ask("HEAD", f"/v2/team/app/blobs/{digest}") for digest in digests]
+        return [(digest, int(head.headers["Content-Length"])) for digest, head in zip(digests, heads, strict=True)]
+
+
+def asked(served: ServedRegistry) -> int:
+    """How many bytes of blobs the requests since the last clearing asked for."""
+    requests = [one for one in served.seen if one.method == "GET"]
+    known, total = dict(sizes(served)), 0
+    for request in requests:
+        size = known.get(request.target.rpartition("/")[2], 0)
+        begin = dict(request.headers).get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0]
+        total += size - int(begin)
+    return total
 
 
 def test_a_full_disk_ends_a_pull_clearly_and_keeps_what_was_there(scratch: Path, served: ServedRegistry) -> None:

@@ -67,6 +67,7 @@ int init_main(int argc, char **argv)
         fprintf(stderr, "corten-init: cannot start a process: %s\n", strerror(errno));
         return 125;
     }
+    setpgid(program, program); /* as it does itself: a signal that comes at once must find the group */
     for (;;) {
         int got = sigwaitinfo(&all, NULL);
         if (got == SIGCHLD) {

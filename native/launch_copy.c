@@ -49,7 +49,7 @@ static int copy_attributes(struct launch *l, int fd, const struct stat *st)
 
 static int copy_file(struct launch *l, int source, int target, const char *name, const struct stat *st)
 {
-    AUTO_CLOSE in = TRY(openat(source, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    AUTO_CLOSE in = TRY(openat(source, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     AUTO_CLOSE out = TRY(openat(target, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     PASS(copy_bytes(l, in, out));
     return copy_attributes(l, out, st);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -207,10 +208,13 @@ int op_make_userns(struct launch *l, const char *uid_map, const char *gid_map)
 {
     /* A user namespace exists while a process or a descriptor is in it: the process lives until the descriptor is open. */
     uint64_t args[8] = {[0] = 0x10000000 /* CLONE_NEWUSER */, [4] = SIGCHLD};
-    pid_t pid = TRY(sys_clone3(args, sizeof args));
-    if (pid == 0)
+    pid_t self = getpid(), pid = TRY(sys_clone3(args, sizeof args));
+    if (pid == 0) { /* and no longer than we do */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != self)
+            _exit(1);
         for (;;)
             pause();
+    }
     int fd = write_maps(l, pid, uid_map, gid_map);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);

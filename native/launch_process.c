@@ -254,6 +254,8 @@ int op_find_program(struct launch *l, const char *name, struct texts directories
 
 int op_seccomp(struct launch *l, struct bytes filter, int64_t flags)
 {
+    if (filter.size / sizeof(struct sock_filter) > BPF_MAXINSNS)
+        return -E2BIG; /* its count would be cut to 16 bits, and the filter with it */
     struct sock_fprog program = {
         .len = (unsigned short)(filter.size / sizeof(struct sock_filter)),
         .filter = (struct sock_filter *)filter.at,

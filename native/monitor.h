@@ -163,6 +163,7 @@ void procs_reap(void);
 void proc_release(struct proc *p);
 void procs_release(void);
 void procs_abort(void);
+void proc_reserve_exit(void);
 
 /* monitor_streams.c */
 int client_attach(struct proc *p, const struct msg_attach *a, const struct message *m);

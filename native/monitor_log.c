@@ -37,9 +37,9 @@ void log_name(const struct log *l, uint32_t index, char *text, size_t size)
         snprintf(text, size, "%s", l->name);
 }
 
-static int log_file(struct log *l, int flags)
+static int log_file(struct log *l, const char *name, int flags)
 {
-    return openat(l->dir, l->name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | flags, 0640);
+    return openat(l->dir, name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | flags, 0640);
 }
 
 /* Open the log below l->dir; also again, when somebody has moved the file away. */
@@ -51,7 +51,7 @@ int log_open(struct log *l, const char *name, size_t len)
     memmove(l->name, name, len);
     l->name[len] = 0;
     close_fd(&l->fd);
-    l->fd = log_file(l, 0);
+    l->fd = log_file(l, l->name, 0);
     if (l->fd < 0 || fstat(l->fd, &st) < 0)
         return -1;
     whole = l->size = (uint64_t)st.st_size;
@@ -169,18 +169,22 @@ static void put_time(struct log *l, struct timespec t)
     put(l, text, (size_t)n);
 }
 
+/* The new file comes first: on a full disk there is none, and then the old ones must stay where they are. */
 static void rotate(struct log *l)
 {
     char from[sizeof l->name + 12], to[sizeof l->name + 12];
     if (l->max_file > 1) {
+        snprintf(to, sizeof to, "%s.new", l->name);
+        int fd = log_file(l, to, O_TRUNC);
+        if (fd < 0)
+            return; /* better a log that is too long than none */
         for (uint32_t i = l->max_file - 1; i > 0; i--) {
             log_name(l, i - 1, from, sizeof from);
             log_name(l, i, to, sizeof to);
             renameat(l->dir, from, l->dir, to);
         }
-        int fd = log_file(l, O_TRUNC);
-        if (fd < 0)
-            return; /* better a log that is too long than none */
+        snprintf(from, sizeof from, "%s.new", l->name);
+        renameat(l->dir, from, l->dir, l->name);
         close_fd(&l->fd);
         l->fd = fd;
     } else if (ftruncate(l->fd, 0) < 0) {

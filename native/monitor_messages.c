@@ -174,6 +174,7 @@ static int on_start(struct message *m)
         return -ESRCH;
     proc_read_report(p); /* so that a terminal has its master and size before the process runs */
     monitor.status = STATUS_RUNNING;
+    proc_reserve_exit();
     close_fd(&monitor.oom);
     monitor.oom = take(m, 0);
     return 0;
@@ -312,7 +313,8 @@ void conn_readable(size_t index)
     m.nfds = 0;
     receive_descriptors(&h, &m);
     int e = message_decode(record, (size_t)n, &m);
-    answer(index, &m, h.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EMSGSIZE : e);
+    /* A descriptor is cut off where we have no number left for it. */
+    answer(index, &m, h.msg_flags & MSG_TRUNC ? -EMSGSIZE : h.msg_flags & MSG_CTRUNC ? -EMFILE : e);
     for (size_t i = 0; i < m.nfds; i++)
         close_fd(&m.fds[i]); /* what nobody took */
 }

@@ -229,16 +229,29 @@ static uint32_t oom_kills(void)
     return 0;
 }
 
+enum { EXIT_ROOM = 160 };
+
+/* Take the space for the exit's record while there is some: when the disk is full at the end, nobody else could tell the end. */
+void proc_reserve_exit(void)
+{
+    char room[EXIT_ROOM];
+    memset(room, ' ', sizeof room);
+    int fd = openat(monitor.state_dir, "exit.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && write(fd, room, sizeof room) < 0)
+        unlinkat(monitor.state_dir, "exit.new", 0);
+    close_fd(&fd);
+}
+
 /* DIR/exit appears whole or not at all; it needs no fsync, for a run directory does not outlive a power cut. */
 static void record_exit(const struct exit_record *x)
 {
-    char text[160];
+    char text[EXIT_ROOM];
     int n = snprintf(text, sizeof text, "{\"code\":%d,\"signal\":%u,\"oom\":%s,\"at\":%llu}\n", (int)x->code, (unsigned)x->signal,
                      x->oom ? "true" : "false", (unsigned long long)x->at);
-    int fd = openat(monitor.state_dir, "exit.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(monitor.state_dir, "exit.new", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return;
-    bool whole = write(fd, text, (size_t)n) == n;
+    bool whole = write(fd, text, (size_t)n) == n && ftruncate(fd, n) == 0;
     close(fd);
     if (whole)
         renameat(monitor.state_dir, "exit.new", monitor.state_dir, "exit");

@@ -9,8 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The longest record: every byte of a full line as \u00XX, and the attributes. Untouched pages cost nothing. */
-static uint8_t text[6 * IO_SIZE + 65536];
+/* The longest record: every byte of a full line as \u00XX, and the attributes, of which map_attrs takes 1 MiB. Untouched pages cost
+ * nothing. */
+static uint8_t text[6 * IO_SIZE + (1 << 20) + 1024];
+
+enum { USUAL = 4096 };
 
 static bool replay_open(struct client *c, uint32_t generation)
 {
@@ -101,8 +104,13 @@ bool replay_step(struct client *c)
     size_t limit = sizeof text;
     if (r->generation == r->last && r->end - r->offset < (off_t)limit)
         limit = r->end > r->offset ? (size_t)(r->end - r->offset) : 0;
-    ssize_t n = limit ? pread(r->fd, text, limit, r->offset) : 0;
+    size_t part = limit < USUAL ? limit : USUAL;
+    ssize_t n = part ? pread(r->fd, text, part, r->offset) : 0;
     uint8_t *end = n > 0 ? memchr(text, '\n', (size_t)n) : 0;
+    if (!end && n == (ssize_t)part && part < limit) { /* a long record: all of it */
+        n = pread(r->fd, text, limit, r->offset);
+        end = n > 0 ? memchr(text, '\n', (size_t)n) : 0;
+    }
     if (end) {
         if (!replay_record(c, (size_t)(end - text)))
             return false;

@@ -51,11 +51,12 @@ static void client_free(struct client *c)
     proc_update(c->proc);
 }
 
-/* The client's due is served. Unread input would turn close() into a reset that overtakes our last bytes on TCP. */
+/* The client's due is served. Unread input would turn close() into a reset that overtakes our last bytes on TCP; but who goes on sending
+ * must not keep us. */
 static void client_finish(struct client *c)
 {
     shutdown(c->sock.fd, SHUT_WR);
-    while (recv(c->sock.fd, io, IO_SIZE, MSG_DONTWAIT) > 0)
+    for (int reads = 0; reads < 64 && recv(c->sock.fd, io, IO_SIZE, MSG_DONTWAIT) > 0; reads++)
         ;
     client_free(c);
 }
@@ -126,7 +127,7 @@ static ssize_t client_write(struct client *c, struct iovec part[2])
     ssize_t sent = sendmsg(c->sock.fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0)
         c->progress = now_seconds();
-    else if (sent < 0 && errno != EAGAIN)
+    else if (sent < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
         client_lost(c);
     return sent;
 }

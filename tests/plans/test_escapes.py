@@ -63,6 +63,11 @@ ESCAPES: dict[str, tuple[LaunchPlan, int]] = {
     ),
     # The image's /dev/null is a link; masking binds its target.
     "CVE-2025-31133 unproven null": (without("assert-dev"), 2),
+    "CVE-2025-31133 another device proven": (change("assert-dev", lambda step: step.replace(args=("null", 1, 5))), 2),
+    "CVE-2025-31133 a proof that outlives its handle": (
+        insert("mask-in", ops.close("null", actor="child"), ops.open_in("rootfs", "/dev/null", O_PATH, 1, slot="null")),
+        2,
+    ),
     # /dev/pts/0 of the image is bound as the console.
     "CVE-2025-52565 console by name": (
         insert(
@@ -188,6 +193,10 @@ DENY_SOME = bpf(
 )
 def test_rows_behind_the_filter_must_pass_it(filter_: bytes, rules: set[int]) -> None:
     assert broken(insert("exec", ops.seccomp(filter_, 0))) == rules
+
+
+def test_a_later_filter_takes_nothing_back() -> None:
+    assert broken(insert("exec", ops.seccomp(DENY_EXECVE, 0), ops.seccomp(ALLOW_ALL, 0))) == {4}
 
 
 def test_a_filter_without_privileges_needs_no_new_privs() -> None:

@@ -33,6 +33,7 @@ __all__ = ["Violation", "check"]
 
 SENSITIVE = ("/proc", "/sys", "/dev")
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+NULL_DEVICE = (1, 3)
 HOST_FILESYSTEMS = {"overlay", ""}
 # What a write through a procfs may name: attributes of the process itself, and sysctls that belong to a namespace.
 PROCESS_FILES = ("attr/", "timens_offsets", "oom_score_adj", "setgroups", "loginuid", "coredump_filter")
@@ -94,12 +95,13 @@ class Walk:
         self.machine = machine
         self.handles = {name: Handle("host", "inherit", rooted=True) for _, name in plan.inherit}
         self.proven: set[str] = set()  # by an assert row, or by pty-peer
+        self.nulls: set[str] = set()  # proven to be the null device
         self.attached: set[str] = set()
         self.root = ""
         self.entered = self.cloned = self.private = self.unprivileged = self.no_new_privs = self.executed = False
         self.closed_from = -1
         self.capabilities = -1
-        self.filter = b""
+        self.filters: tuple[bytes, ...] = ()
         self.hook = 0
         self.previous: Step | None = None
         self.preserved: set[int] = set()
@@ -236,7 +238,7 @@ def _cloning_mounts(walk: Walk, step: Step) -> Iterator[tuple[int, str]]:
         handle = walk.handles.get(source)
         if handle and not handle.rooted and source not in walk.proven:
             yield 2, f"the source {source} was opened in the container and not proven"
-    if step.op == "mask-in" and _text(step, 2) not in walk.proven:
+    if step.op == "mask-in" and _text(step, 2) not in walk.nulls:
         yield 2, f"{_text(step, 2)} was not proven to be the null device"
 
 
@@ -281,12 +283,13 @@ def _privileges(walk: Walk, step: Step) -> Iterator[tuple[int, str]]:
 
 def _filtered(walk: Walk, step: Step) -> Iterator[tuple[int, str]]:
     """Rule 4: every call of a row behind the filter passes it, whatever its arguments."""
-    if not walk.filter or step.actor != "child":
+    if step.actor != "child":
         return
     audit, numbers = CALLS[walk.machine]
-    for call in OPERATIONS[step.op].calls:
-        if call in numbers and not bpf.actions(walk.filter, audit, numbers[call]) <= {bpf.ALLOW, bpf.LOG}:
-            yield 4, f"the filter does not allow {call}"
+    for filter in walk.filters:  # a later one takes nothing back of an earlier one
+        for call in OPERATIONS[step.op].calls:
+            if call in numbers and not bpf.actions(filter, audit, numbers[call]) <= {bpf.ALLOW, bpf.LOG}:
+                yield 4, f"the filter does not allow {call}"
 
 
 def _hooks(walk: Walk, step: Step) -> Iterator[tuple[int, str]]:
@@ -368,10 +371,14 @@ def _advance(walk: Walk, step: Step) -> None:
         walk.entered = True
     elif op == "close":
         walk.handles.pop(str(args[0]), None)
+        for known in (walk.proven, walk.nulls, walk.attached):  # another handle may take the name
+            known.discard(str(args[0]))
     elif op == "attach":
         _attach(walk, str(args[0]), str(args[1]))
     elif op == "assert-dev":
         walk.proven.add(str(args[0]))
+        if args[1:] == NULL_DEVICE:
+            walk.nulls.add(str(args[0]))
     else:
         _advance_process(walk, step)
     if step.slot:
@@ -391,7 +398,7 @@ def _advance_process(walk: Walk, step: Step) -> None:
         walk.no_new_privs = True
     elif op == "seccomp":
         assert isinstance(args[0], bytes)
-        walk.filter = args[0]
+        walk.filters += (args[0],)
     elif op == "close-from":
         walk.closed_from = _number(step, 0)
     elif op == "dup":

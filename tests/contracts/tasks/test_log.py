@@ -183,3 +183,34 @@ def test_a_full_disk_loses_lines_and_tears_none(either: Workshop) -> None:
         task.delete()
     finally:
         subprocess.run(["umount", mount], check=True)
+
+
+def test_where_no_new_file_can_be_made_rotation_throws_no_old_one_away(either: Workshop) -> None:
+    """Each record used to push the old files on by one, and the oldest out."""
+    mount = either.scratch / "few"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=4", "tmpfs", mount], check=True)
+    try:
+        task = either.shell("busybox seq 1 2000", log=LogFile(f"{mount}/c.log", max_size=8192, max_file=4))
+        ended(task)
+        files = sorted(mount.iterdir(), reverse=True)
+        lines = [json.loads(line)["log"] for file in files for line in file.read_text().splitlines()]
+        assert lines == [f"{number}\n" for number in range(1, 2001)]
+        task.delete()
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+def test_a_long_log_is_replayed_without_reading_it_many_times(workshop: Workshop) -> None:
+    """A record is some hundred bytes; the longest, for which the monitor has room, a megabyte."""
+    task = workshop.shell("busybox seq 1 60000; echo end; exec sleep 100")
+    deadline = time.monotonic() + 20
+    while not Path(workshop.log_path(task)).read_text().endswith('"}\n') or not log_ends_with(workshop, task, "end\n"):
+        assert time.monotonic() < deadline
+    read = Path(f"/proc/{task.record.monitor}/io")
+    before = int(read.read_text().split()[1])
+    client = workshop.attach(task, stdout=True, stderr=True, logs=True, stream=False)
+    data = client.all()
+    assert len(data) > 60000
+    size = Path(workshop.log_path(task)).stat().st_size
+    assert int(read.read_text().split()[1]) - before < size * 60

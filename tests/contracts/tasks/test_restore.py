@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,28 @@ def test_two_engines_are_told_the_same(workshop: Workshop) -> None:
     workshop.attach(same, stdin=True).send(b"\n")
     assert ended(task) == ended(same)
     other.close()
+
+
+def test_an_end_on_a_full_disk_is_told_all_the_same(workshop: Workshop) -> None:
+    """Nobody but the monitor saw it: it took the space for the record when there was some."""
+    run = Path(workshop.tasks.run_dir)
+    run.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", run], check=True)
+    try:
+        task = workshop.shell("read x; exit 7", open_stdin=True, logged=False)
+        pid = task.pid
+        workshop.tasks.close()
+        filler = run / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not os.path.exists(f"/proc/{pid}"))
+        filler.unlink()
+        (found,) = workshop.reopen()
+        assert found.exit() is not None
+        assert (found.exit().code, found.exit().signal) == (137, 9)  # type: ignore[union-attr]
+        assert found.exit().at > 0  # type: ignore[union-attr]
+        found.delete()
+    finally:
+        subprocess.run(["umount", run], check=True)

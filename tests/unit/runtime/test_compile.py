@@ -302,3 +302,14 @@ def test_a_wrong_shape_is_refused_with_its_pointer(change: dict[str, Any], place
     with pytest.raises(InvalidArgument) as caught:
         validate(fresh(**change))
     assert caught.value.place == place
+
+
+@pytest.mark.parametrize(
+    ("source", "actor"), [("/srv/data", "child"), ("/proc/4711/fd/9", "host"), ("/proc/4711", "child")]
+)
+def test_a_handle_of_the_caller_is_cloned_where_its_mount_is(source: str, actor: str) -> None:
+    """The caller keeps a volume's part open and names it so; in a new mount namespace that mount is a stranger's."""
+    mount = {"type": "bind", "source": source, "destination": "/data", "options": ["rbind"]}
+    plan, _ = compiled(fresh(mounts=[*fresh()["mounts"], mount]))
+    (row,) = [step for step in rows(plan, "open-tree") if source in step.args]
+    assert row.actor == actor

@@ -32,6 +32,6 @@ def test_containers_logs_and_an_attached_client_survive_the_engines_death(engine
 
 
 def test_fifty_at_once(engine: Engine) -> None:
-    runs = [engine.popen("run", "--rm", IMAGE, "echo", str(number)) for number in range(20)]
-    assert [run.communicate(timeout=100)[0].strip() for run in runs] == [str(number) for number in range(20)]
+    runs = [engine.popen("run", "--rm", IMAGE, "echo", str(number)) for number in range(50)]
+    assert [run.communicate(timeout=100)[0].strip() for run in runs] == [str(number) for number in range(50)]
     assert engine.out("ps", "-aq") == ""

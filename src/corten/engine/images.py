@@ -4,6 +4,7 @@ Which containers were made from an image is known here, not below: so the engine
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -116,7 +117,8 @@ class Images:
                 made = self._commit(container, run_defaults(container, config, changes), repo, tag, comment, author)
             finally:
                 if task is not None:
-                    task.resume()
+                    with suppress(Conflict):  # it may have been ending when it was held
+                        task.resume()
             commit(services, container, events=[event(container, "commit", comment=comment, imageID=made)])
         return made
 

@@ -12,6 +12,12 @@ from tests.root.engine.workbench import Workbench
 pytestmark = pytest.mark.root
 
 
+def test_a_container_that_ends_while_it_is_committed_is_committed(bench: Workbench) -> None:
+    for _ in range(10):
+        id = bench.start("sh", "-c", "touch /made")
+        assert bench.engine.images.commit(id, config=None).startswith("sha256:")
+
+
 @pytest.mark.parametrize(
     "act",
     [

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.compared_claims import unseen
 from tests.declared import declared
 
 ROOT = Path(__file__).parent.parent
@@ -51,3 +52,7 @@ def test_each_row_has_one_kind_and_a_test_that_exists() -> None:
             assert test.partition("[")[0] in functions_in(ROOT / file), f"{where}: {file} has no {test}"
         else:
             assert len(next(iter(row.values()))) > 10, f"{where}: say the reason"
+
+
+def test_flags_that_shape_a_container_are_seen_from_inside_it() -> None:
+    assert unseen() == []

@@ -369,3 +369,52 @@ def test_networks_have_drivers_families_options_and_reserved_addresses(client: C
         with pytest.raises(EngineError):
             client.networks.create({"Name": "refused", **refused})
     assert "refused" not in [row["Name"] for row in client.networks.list()]
+
+
+AMD64, ARM64 = (json.dumps({"os": "linux", "architecture": name}) for name in ("amd64", "arm64"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", f"/images/{IMAGE}/json", "platform"),
+        ("GET", f"/images/{IMAGE}/history", "platform"),
+        ("GET", f"/images/{IMAGE}/get", "platform"),
+        ("GET", f"/images/get?names={IMAGE}", "platform"),
+        ("DELETE", f"/images/{IMAGE}", "platforms"),
+        ("POST", f"/images/{IMAGE}/push", "platform"),
+    ],
+)
+def test_an_image_for_another_platform_is_not_found(client: Client, method: str, path: str, name: str) -> None:
+    path, _, fixed = path.partition("?names=")
+    query = {"names": fixed} if fixed else {}
+    with pytest.raises(EngineError, match=r"does not provide the specified platform \(linux/arm64\)") as caught:
+        client.ask(method, path, {**query, name: ARM64})
+    assert caught.value.status == 404
+    with pytest.raises(EngineError, match="failed to parse platform") as caught:
+        client.ask(method, path, {**query, name: "linux"})
+    assert caught.value.status == 400
+    if method == "GET":
+        connection = Connection(client.address)
+        assert connection.request("GET", path, query={**query, name: AMD64}).check().read()
+        connection.close()
+
+
+def test_load_takes_the_platform_that_is_asked_for(client: Client) -> None:
+    layers = [system_layer()]
+    body = json.loads(config(layers)) | {"architecture": "arm64"}
+    archive = docker_archive([(json.dumps(body).encode(), layers, ["foreign:1"])])
+
+    def load(platform: str) -> bytes:
+        connection = Connection(client.address)
+        try:
+            answer = connection.request("POST", "/images/load", query={"platform": platform}, body=archive)
+            return answer.check().read()
+        finally:
+            connection.close()
+
+    with pytest.raises(EngineError, match="the archive has no image for linux/amd64"):
+        load(AMD64)
+    assert b"Loaded image: foreign:1" in load(ARM64)
+    assert client.ask("GET", "/images/foreign:1/json")["Architecture"] == "arm64"
+    client.ask("DELETE", "/images/foreign:1")

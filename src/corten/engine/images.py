@@ -44,10 +44,23 @@ class Images:
         self._services = services
         self._images = services.images
 
-    def load(self, stream: Readable, *, quiet: bool = False, cancel: Cancel | None = None) -> Iterator[dict[str, Any]]:
+    def require(self, names: Sequence[str], platforms: Sequence[Platform]) -> None:
+        """Raise NotFound, in Docker's words, where an image is for none of `platforms`; none means any."""
+        for name in names if platforms else ():
+            actual = self._images.get(name).config.platform.normal()
+            if not any(wanted.normal().runs(actual) for wanted in platforms):
+                asked = ", ".join(str(wanted) for wanted in platforms)
+                raise NotFound(
+                    f"image with reference {name} was found but does not provide the specified platform ({asked})",
+                    hint=f"it is for {actual}; an image is kept here for the platform that it was pulled for",
+                )
+
+    def load(
+        self, stream: Readable, *, quiet: bool = False, platform: Platform | None = None, cancel: Cancel | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Load an archive; the messages that `docker load` shows."""
         del quiet  # progress is not told, with or without it
-        for loaded in self._images.load(stream):
+        for loaded in self._images.load(stream, platform):
             if cancel is not None:
                 cancel.check()
             if isinstance(loaded, Loaded):

@@ -71,9 +71,13 @@ class Images:
             )
         return image
 
-    def load(self, stream: Readable) -> Iterator[Unpacked | Loaded]:
-        """Load every image of an archive; nothing is visible until all of it is good."""
-        yield from load(self._stores, stream)
+    def load(self, stream: Readable, platform: Platform | None = None) -> Iterator[Unpacked | Loaded]:
+        """Load every image of an archive; nothing is visible until all of it is good.
+
+        Of an image for several platforms the one for `platform`, else for this machine. Raises NotFound where an image
+        is not for the `platform` that was asked for.
+        """
+        yield from load(self._stores, stream, platform)
         self._sync_later()
 
     def put(

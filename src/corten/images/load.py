@@ -27,7 +27,7 @@ from corten.model.errors import DataLoss, InvalidArgument, NotFound, Unimplement
 from corten.model.event import Event
 from corten.model.image import ImageConfig, chain_ids, parse_config
 from corten.model.manifest import Index, Manifest
-from corten.model.platform import choose
+from corten.model.platform import Platform, choose
 from corten.model.reference import Reference
 from corten.snapshots.collector import SnapshotCollector
 
@@ -68,14 +68,18 @@ class _Item(msgspec.Struct, frozen=True, rename="pascal"):
     repo_tags: list[str] | None = None
 
 
-def load(stores: Stores, stream: Readable) -> Iterator[Unpacked | Loaded]:
+def load(stores: Stores, stream: Readable, platform: Platform | None = None) -> Iterator[Unpacked | Loaded]:
     """Load every image of the archive. Raises InvalidArgument or NotFound with the file that is at fault."""
+    if platform is not None:
+        stores = stores._replace(platform=platform)
     with leases.hold(stores.db, "load") as lease:
         try:
             with closing(source.of_stream(stream, hashed=False)) as tar_stream:
                 archive = read_archive(stores, tar_stream, lease)
                 tar_stream.finish()
             candidates = _candidates(stores, archive, lease)
+            if platform is not None:
+                _check_platforms(candidates, platform)
             for candidate in candidates:
                 yield from _unpacked(stores, candidate, lease)
             with stores.db.write() as tx:
@@ -105,6 +109,13 @@ def record(
     if not candidate.names and action != "tag":
         tx.emit(Event("image", action, id, {"name": id}))
     return id
+
+
+def _check_platforms(candidates: list[Candidate], wanted: Platform) -> None:
+    for candidate in candidates:
+        actual = candidate.config.value.platform.normal()
+        if not wanted.normal().runs(actual):
+            raise NotFound(f"load: the archive has no image for {wanted}", hint=f"it has one for {actual}")
 
 
 def _unpacked(stores: Stores, candidate: Candidate, lease: Lease) -> Iterator[Unpacked]:

@@ -354,6 +354,11 @@ def test_log_config_limits_rotates_and_switches_off(client: Client) -> None:
     rotated = client.containers.run({"Image": IMAGE, "Cmd": ["sh", "-c", noisy], "HostConfig": {"LogConfig": small}})
     rotated.wait()
     assert 0 < len(rotated.logs()[0]) < 50_000
+    local = {"Type": "local", "Config": {"max-size": "10k", "max-file": "2"}}
+    other = client.containers.run({"Image": IMAGE, "Cmd": ["sh", "-c", noisy], "HostConfig": {"LogConfig": local}})
+    other.wait()
+    assert 0 < len(other.logs()[0]) < 50_000
+    assert other.inspect()["LogPath"] == ""
     silent = client.containers.run(
         {"Image": IMAGE, "Cmd": ["echo", "x"], "HostConfig": {"LogConfig": {"Type": "none"}}}
     )

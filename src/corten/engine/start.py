@@ -265,7 +265,6 @@ def log_file(services: Services, container: Container) -> LogFile | None:
         max_size=byte_size(options["max-size"]) if "max-size" in options else DEFAULT_LOG_SIZE,
         max_file=int(options.get("max-file", DEFAULT_LOG_FILES)),
         attrs=log_attributes(container, options) or None,
-        compress=options.get("compress", "false") == "true",
     )
 
 

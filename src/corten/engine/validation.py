@@ -21,7 +21,11 @@ __all__ = ["check", "check_restart", "settled"]
 
 POLICIES = ("no", "always", "on-failure", "unless-stopped")
 MILLISECOND = 1_000_000
-LOG_OPTIONS = frozenset(("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"))
+# Both drivers are one file of JSON lines that the monitor writes; `local` promises no form and takes no attributes.
+LOG_OPTIONS = {
+    "json-file": frozenset(("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag")),
+    "local": frozenset(("max-file", "max-size", "compress")),
+}
 
 
 def settled(host: HostConfig, *, cgroup_private: bool, runtime: str = runtimes.DEFAULT) -> HostConfig:
@@ -167,13 +171,13 @@ def check_log(host: HostConfig) -> None:
     kind = host.log_config.type
     if kind in ("", "none"):
         return
-    if kind != "json-file":
+    if kind not in LOG_OPTIONS:
         raise Unimplemented(
-            f"logger: no log driver named '{kind}' is registered", hint="json-file and none are built in"
+            f"logger: no log driver named '{kind}' is registered", hint="json-file, local and none are built in"
         )
     for name in host.log_config.config or {}:
-        if name not in LOG_OPTIONS:
-            raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
+        if name not in LOG_OPTIONS[kind]:
+            raise InvalidArgument(f"unknown log opt '{name}' for {kind} log driver")
     check_log_values(host.log_config.config or {})
 
 
@@ -185,6 +189,11 @@ def check_log_values(options: dict[str, str]) -> None:
         raise InvalidArgument(
             f"invalid value for max-file: {files[:50]!r}", hint=f"a number from 1 to {MOST_LOG_FILES}"
         )
+    compress = options.get("compress", "false").lower()
+    if compress in ("1", "t", "true"):
+        raise Unimplemented("log opt 'compress': compressing rotated logs is not built", hint="leave the option out")
+    if compress not in ("0", "f", "false"):
+        raise InvalidArgument(f"invalid value for compress: {options['compress'][:50]!r}", hint="true or false")
 
 
 def check_console(host: HostConfig) -> None:

@@ -75,7 +75,7 @@ class Engine:
         self.registries = RegistryUses(self._services, registries)
         self.networks = NetworkUses(self._services)
         self.volumes = self._services.volumes
-        self.system = System(self._services, lambda: self.builder)
+        self.system = System(self._services, lambda: self.builder, self.registries.settings())
         self.events = Events(self._services)
         self.settings = settings
         self.builder: Builder | None = None  # beside the engine, not above it: the composer puts it here

@@ -31,6 +31,22 @@ class RegistryUses:
         self._images = services.images
         self._registries = registries
 
+    def settings(self) -> dict[str, Any]:
+        """How registries are reached, in the shape of Docker's `info`."""
+        rules = self._registries.rules
+        mirrors = [mirror if mirror.endswith("/") else f"{mirror}/" for mirror in rules.mirrors]
+        networks = sorted(one for one in rules.insecure if "/" in one)
+        hosts = [one for one in rules.insecure if "/" not in one]
+        hub = {"Name": DEFAULT_DOMAIN, "Mirrors": mirrors, "Secure": True, "Official": True}
+        others = {host: {"Name": host, "Mirrors": [], "Secure": False, "Official": False} for host in hosts}
+        return {
+            "AllowNondistributableArtifactsCIDRs": None,
+            "AllowNondistributableArtifactsHostnames": None,
+            "InsecureRegistryCIDRs": networks,
+            "IndexConfigs": {DEFAULT_DOMAIN: hub, **others},
+            "Mirrors": mirrors or None,
+        }
+
     def pull(
         self, name: str, tag: str, platform: str, credentials: Credentials, cancel: Cancel | None = None
     ) -> Iterator[Message]:

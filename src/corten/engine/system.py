@@ -22,13 +22,15 @@ POOLS = (("172.17.0.0/12", 16), ("192.168.0.0/16", 20))
 class System:
     """The engine as a whole."""
 
-    def __init__(self, services: Services, builder: Callable[[], Builder | None] = lambda: None) -> None:
+    def __init__(self, services: Services, builder: Callable[[], Builder | None], registries: dict[str, Any]) -> None:
         self._services = services
         self._builder = builder
+        self._registries = registries
 
     def info(self) -> dict[str, Any]:
         """Docker's SystemInfo. What this engine does not have (swarm, plugins) is shown as absent."""
-        return {**self._counts(), **self._storage(), **self._host(), **self._features(), **NOT_THERE}
+        known = {**self._counts(), **self._storage(), **self._host(), **self._features(), **NOT_THERE}
+        return {**known, "RegistryConfig": self._registries}
 
     def _counts(self) -> dict[str, Any]:
         statuses = [container.state.status for container in self._services.catalog]
@@ -129,13 +131,6 @@ class System:
 
 NOT_THERE: dict[str, Any] = {
     "IndexServerAddress": "https://index.docker.io/v1/",
-    "RegistryConfig": {
-        "AllowNondistributableArtifactsCIDRs": None,
-        "AllowNondistributableArtifactsHostnames": None,
-        "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
-        "IndexConfigs": {},
-        "Mirrors": None,
-    },
     "GenericResources": None,
     "Labels": [],
     "Swarm": {

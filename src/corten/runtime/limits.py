@@ -284,7 +284,10 @@ def _unified(unified: Mapping[str, str]) -> Iterator[Write]:
         place = f"{_AT}/unified/{file.replace('~', '~0').replace('/', '~1')}"
         if "/" in file or file.startswith(".") or "." not in file:
             raise InvalidArgument(
-                f"{file!r} is not the name of a control file", hint="such as memory.high", place=place
+                # crun's words, by which its callers know the case
+                f"the specified key has not the form CONTROLLER.VALUE `{file}`",
+                hint="such as memory.high",
+                place=place,
             )
         for line in value.splitlines():
             yield file.split(".", 1)[0], file, line, place

@@ -267,7 +267,7 @@ def test_a_cgroup_is_made_with_its_parents_and_nothing_outside(
     for climbing in (f"/{path.name}/../x", "/.."):
         refused(container(rootfs, "true", host=[made.replace(args=(str(path.parent), climbing, (), ""))]))
     (tmp_path / "link").symlink_to(path.parent)
-    for row in (made.replace(args=(str(tmp_path), "/link", (), "")), again.replace(args=(str(tmp_path), "/link"))):
+    for row in (made.replace(args=(str(tmp_path), "/link", (), "")), again.replace(args=(str(tmp_path), "/link", 0))):
         refused(container(rootfs, "true", host=[row.replace(slot="cgroup")]))
 
 

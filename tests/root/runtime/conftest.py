@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.root.runtime.bundle import Bundle, Runtime, reap
+from tests.root.runtime.ordinary_user import Rootless, at_home
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -25,3 +26,8 @@ def runtime(scratch: Path, leaves_nothing: None) -> Iterator[Runtime]:  # noqa: 
 @pytest.fixture
 def bundle(runtime: Runtime) -> Bundle:
     return runtime.bundle
+
+
+@pytest.fixture
+def rootless(scratch: Path, leaves_nothing: None) -> Rootless:  # noqa: ARG001
+    return at_home(scratch)

@@ -169,7 +169,9 @@ def _holder(draft: Draft, controller: str, pointer: str) -> Hierarchy:
         if controller == "cgroup" or controller in draft.host.read(f"{start}/cgroup.controllers").split():
             return tree
         hint = f"see {start}/cgroup.controllers, have it delegated, or remove the limit"
-    raise draft.refuse(f"cannot limit by {controller}: this machine has no such cgroup controller", pointer, hint)
+    # The words after the colon are crun's, by which its callers know the case.
+    message = f"cannot limit by {controller}: the requested cgroup controller `{controller}` is not available"
+    raise draft.refuse(message, pointer, hint)
 
 
 def _uses_bfq(draft: Draft) -> bool:

@@ -21,10 +21,16 @@ static int copy_down(struct launch *l, int parent, int child, const char *file)
     return 0;
 }
 
-/* Refused: by processes in the cgroup itself, by realtime ones (cpu), by a threaded cgroup, by its owner, or from above. */
-static int refused(int result)
+/* A cgroup that holds processes, or a threaded one, passes nothing on: what it then could, would make it threaded. */
+static int holds_processes(int result)
 {
-    return result == -EBUSY || result == -EINVAL || result == -EOPNOTSUPP || result == -EACCES || result == -ENOENT;
+    return result == -EBUSY || result == -EOPNOTSUPP;
+}
+
+/* One of the controllers is refused: by realtime processes (cpu), by the owner of files or processes, or from above. */
+static int refused_one(int result)
+{
+    return result == -EINVAL || result == -ENOENT || result == -EACCES || result == -EPERM;
 }
 
 /* Pass the controllers on to what is below: all at once, or where one of them is refused, each that is not. */
@@ -33,12 +39,12 @@ static int enable_below(struct launch *l, int dir, const char *controllers)
     if (!*controllers)
         return 0;
     int result = write_file(l, dir, "cgroup.subtree_control", controllers, strlen(controllers));
-    if (!refused(result))
-        return result;
+    if (!refused_one(result))
+        return holds_processes(result) ? 0 : result;
     while (*controllers) {
         size_t length = strcspn(controllers, " ");
         result = write_file(l, dir, "cgroup.subtree_control", controllers, length);
-        if (result < 0 && !refused(result))
+        if (result < 0 && !refused_one(result) && !holds_processes(result))
             return result;
         controllers += length + strspn(controllers + length, " ");
     }

@@ -44,7 +44,11 @@ def main() -> int:
     parser.add_argument("--against", default="corten")
     parser.add_argument("-k", dest="only", default="")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--fetch", action="store_true", help="only fetch and build the OCI runtime suite")
     options = parser.parse_args()
+    if options.fetch:
+        runtime_suites.fetch(options.suite)
+        return 0
     states = SUITES[options.suite](options.against, options.only)
     if options.json:
         options.json.write_text(json.dumps(states, indent=1, sort_keys=True))

@@ -18,7 +18,7 @@ from corten.images.bootstrap.sources import configured
 from tests.bench.peers import Namespace
 from tests.conformance.cache import run, suite
 
-__all__ = ["crun_tests", "runtime_tools"]
+__all__ = ["crun_tests", "fetch", "runtime_tools"]
 
 MODULE = "github.com/opencontainers/runtime-tools"
 MODULE_VERSION = "v0.9.0"
@@ -134,16 +134,23 @@ def in_private_namespace(cwd: Path, programs: dict[str, list[str]], env: dict[st
     return states
 
 
+def fetch(name: str) -> Path:
+    """The sources of the suite `name`, built; fetched where they are not there yet."""
+    if name == "crun":
+        return suite("crun-tests-1", prepare_crun) / "source"
+    return suite(f"runtime-tools-{MODULE_VERSION}-1", prepare_runtime_tools) / "source"
+
+
 def runtime_tools(runtime: str, only: str = "") -> dict[str, str]:
     """runtime-tools' validation programs with the runtime at that path."""
-    source = suite(f"runtime-tools-{MODULE_VERSION}-1", prepare_runtime_tools) / "source"
+    source = fetch("runtime-tools")
     programs = {path.parent.name: [str(path)] for path in sorted(source.glob("validation/*/*.t")) if only in str(path)}
     return in_private_namespace(source, programs, {**os.environ, "RUNTIME": runtime})
 
 
 def crun_tests(runtime: str, only: str = "") -> dict[str, str]:
     """crun's own tests with the runtime at that path."""
-    source = suite("crun-tests-1", prepare_crun) / "source"
+    source = fetch("crun")
     programs = {
         path.stem: [sys.executable, str(path)]
         for path in sorted(source.glob("tests/test_*.py"))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from corten.plan.step import LaunchPlan, Step
     from corten.runtime.cgroups import Cgroups
     from corten.runtime.readiness import Relay
+    from corten.runtime.resctrl import Group
     from corten.runtime.state import Entry
     from corten.runtime.systemd_manager import Scope
 
@@ -176,6 +177,12 @@ class Container:
 
         return Scope(spec, self.id, self.host)
 
+    def resctrl(self, spec: RuntimeSpec | None = None) -> Group:
+        """Its Intel RDT group, which need not be there."""
+        from corten.runtime.resctrl import Group
+
+        return Group(self.host.resctrl, spec or self.entry.spec(), self.id)
+
     # ---- what it does ----------------------------------------------------------------------------------------------
 
     def start(self, failed: bytes = b"") -> None:
@@ -280,6 +287,8 @@ class Container:
             groups.delete()
         if record["options"]["systemd"]:
             self.unit(spec).stop()
+        if (spec.get("linux") or {}).get("intelRdt"):
+            self.resctrl(spec).remove()
         self.entry.remove()
         try:
             self._hooks(spec, record, "poststop")

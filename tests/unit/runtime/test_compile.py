@@ -313,3 +313,40 @@ def test_a_handle_of_the_caller_is_cloned_where_its_mount_is(source: str, actor:
     plan, _ = compiled(fresh(mounts=[*fresh()["mounts"], mount]))
     (row,) = [step for step in rows(plan, "open-tree") if source in step.args]
     assert row.actor == actor
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "facts", "path", "data"),
+    [
+        ("apparmorProfile", "corten-default", {"apparmor": True}, "self/attr/apparmor/exec", b"exec corten-default"),
+        (
+            "apparmorProfile",
+            "corten-default",
+            {"apparmor": True, "apparmor_file": "attr/exec"},
+            "self/attr/exec",
+            b"exec corten-default",
+        ),
+        ("selinuxLabel", "u:r:t:s0", {"selinux": True}, "self/attr/exec", b"u:r:t:s0"),
+    ],
+)
+def test_a_security_label_is_written_through_our_own_procfs(
+    field: str, value: str, facts: dict[str, Any], path: str, data: bytes
+) -> None:
+    spec = fresh()
+    spec["process"][field] = value
+    on = host(**facts)
+    plan = compile(spec, on, bundle="/bundle", id="box", options=Options(console=True))
+    (row,) = [step for step in rows(plan, "write-proc") if step.origin == f"/process/{field}"]
+    assert row.args == ("proc", path, data)
+    made = [step for step in rows(plan, "new-mount") if step.slot == "proc"]
+    assert len(made) == 1
+    assert check(plan) == []
+
+
+def test_a_mount_label_reaches_the_filesystems_that_take_one() -> None:
+    spec = fresh()
+    spec["linux"]["mountLabel"] = "u:r:t:s0"
+    plan = compile(spec, host(selinux=True), bundle="/bundle", id="box", options=Options(console=True))
+    labelled = {str(step.args[0]) for step in rows(plan, "new-mount") if "context" in step.args[1]}  # type: ignore[operator]
+    assert {"tmpfs", "devpts", "mqueue"} <= labelled
+    assert "proc" not in labelled

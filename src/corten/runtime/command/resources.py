@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from corten.kernel.probe import Host
-from corten.model.errors import Conflict, InvalidArgument, Unimplemented
+from corten.model.errors import Conflict, InvalidArgument
 from corten.runtime.container import Container
 from corten.runtime.state import Store
 from corten.wire import codec
@@ -61,9 +61,9 @@ def update(context: Context) -> int:
     container = _open(context)
     if container.status() == "stopped":
         raise Conflict("container not running")
-    for flag in ("l3-cache-schema", "mem-bw-schema"):
-        if context.given.text(flag):
-            raise Unimplemented(f"cannot change Intel RDT by --{flag}", hint="write to the group below /sys/fs/resctrl")
+    schemata = _schemata(context.given)
+    if schemata:
+        container.resctrl().update(schemata, container.cgroups().pids())
     resources = _resources(context.given)
     if container.entry.record()["options"]["systemd"]:
         container.unit(container.entry.spec()).update(resources)
@@ -73,6 +73,12 @@ def update(context: Context) -> int:
 
 def _open(context: Context) -> Container:
     return Container(Store(context.root).open(context.id), Host())
+
+
+def _schemata(given: Given) -> list[str]:
+    from corten.runtime.resctrl import schema
+
+    return [schema(text, flag) for flag in ("l3-cache-schema", "mem-bw-schema") if (text := given.text(flag))]
 
 
 def _resources(given: Given) -> Resources:

@@ -21,11 +21,16 @@ __all__ = ["v1", "v2"]
 _USER_HZ_NS = 10_000_000  # clock ticks of /proc and of v1's cpuacct.stat are hundredths of a second
 _UNLIMITED = (1 << 64) - 1
 
+_CPUSET = (
+    "cpu_exclusive mem_hardwall mem_exclusive memory_migrate memory_spread_page memory_spread_slab memory_pressure "
+    "sched_load_balance sched_relax_domain_level"
+)
+
 
 def v1(groups: Cgroups) -> dict[str, Any]:
     return {
         "cpu": _cpu_v1(groups),
-        "cpuset": {},
+        "cpuset": _cpuset_v1(groups),
         "memory": _memory_v1(groups),
         "pids": _pids(groups),
         "blkio": _blkio_v1(groups),
@@ -56,9 +61,12 @@ def _number(path: str) -> int:
 def _cpu_v1(groups: Cgroups) -> dict[str, Any]:
     accounting, cpu = groups.directory("cpuacct"), groups.directory("cpu")
     split, throttled = fields(f"{accounting}/cpuacct.stat"), fields(f"{cpu}/cpu.stat")
+    each = [line.split() for line in read(f"{accounting}/cpuacct.usage_all").splitlines()[1:]]
     usage = {
         "total": _number(f"{accounting}/cpuacct.usage"),
         "percpu": [int(word) for word in read(f"{accounting}/cpuacct.usage_percpu").split()],
+        "percpu_kernel": [int(row[2]) for row in each],
+        "percpu_user": [int(row[1]) for row in each],
         "kernel": split.get("system", 0) * _USER_HZ_NS,
         "user": split.get("user", 0) * _USER_HZ_NS,
     }
@@ -68,6 +76,18 @@ def _cpu_v1(groups: Cgroups) -> dict[str, Any]:
         "throttledTime": throttled.get("throttled_time", 0),
     }
     return {"usage": usage, "throttling": throttling}
+
+
+def _cpuset_v1(groups: Cgroups) -> dict[str, Any]:
+    directory = groups.directory("cpuset")
+    found: dict[str, Any] = {name: _number(f"{directory}/cpuset.{name}") for name in _CPUSET.split()}
+    return {**found, "cpus": _listed(f"{directory}/cpuset.cpus"), "mems": _listed(f"{directory}/cpuset.mems")}
+
+
+def _listed(path: str) -> list[int]:
+    """A file such as ``0-2,7`` as numbers."""
+    parts = [part.partition("-") for part in read(path).strip().split(",") if part]
+    return [number for first, _, last in parts for number in range(int(first), int(last or first) + 1)]
 
 
 def _cpu_v2(groups: Cgroups) -> dict[str, Any]:

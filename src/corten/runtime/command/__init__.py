@@ -187,6 +187,7 @@ VERBS = {
         ),
     ),
     "validate": Verb("plans", "BUNDLE", "say what is wrong with a config.json"),
+    "generate": Verb("generate", "", "put a config.json together by flags, those of oci-runtime-tool"),
     "checkpoint": Verb("migration", "ID", "save a container's processes, by CRIU", _CHECKPOINT),
     "restore": Verb("migration", "ID", "make saved processes again, by CRIU", _RESTORE),
 }
@@ -273,6 +274,10 @@ def _run(context: Context, words: list[str]) -> int:
     if verb is None:
         raise InvalidArgument(f"no such command: {words[0]}", hint="see corten-runtime --help")
     context.verb = words[0]
+    if words[0] == "generate":  # its many flags are a table of their own, which nobody else needs
+        from corten.runtime.command.generate import FLAGS
+
+        verb.flags = (*FLAGS, *verb.flags)
     context.given = parse(verb.flags, words[1:], interspersed=verb.interspersed)
     if context.given.on("help"):
         sys.stdout.write(f"corten-runtime {words[0]} - {verb.help}\n\n")

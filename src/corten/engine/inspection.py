@@ -9,6 +9,7 @@ from corten.engine.moment import rfc3339
 from corten.engine.record import Container, HealthState, MountPoint, State
 from corten.engine.services import Services
 from corten.model import container as wire
+from corten.model.errors import NotFound
 
 __all__ = ["inspect", "mount_points", "ports"]
 
@@ -48,7 +49,10 @@ def inspect(services: Services, reference: str, *, size: bool = False) -> dict[s
 
 
 def sizes(services: Services, container: Container) -> dict[str, int]:
-    own = services.snapshots.usage(container.id).size
+    try:
+        own = services.snapshots.usage(container.id).size
+    except (NotFound, FileNotFoundError):
+        own = 0  # it is being removed just now
     return {"SizeRw": own, "SizeRootFs": own + images.size_of(services, container.record.image_id)}
 
 
@@ -85,7 +89,11 @@ def config(container: Container) -> dict[str, Any]:
 def graph_driver(services: Services, container: Container) -> dict[str, Any]:
     """Where the container's layers lie, for those who look there."""
     data: dict[str, str] = {}
-    for mount in services.snapshots.mounts(container.id):
+    try:
+        mounts = services.snapshots.mounts(container.id)
+    except NotFound:
+        mounts = []  # half removed
+    for mount in mounts:
         names = {"lowerdir": "LowerDir", "upperdir": "UpperDir", "workdir": "WorkDir"}
         data |= {shown: value for option, shown in names.items() if (value := mount.option(option))}
     return {"Name": services.snapshots.name, "Data": data or None}

@@ -100,8 +100,8 @@ def prune(services: Services, filters: Filters = NONE) -> dict[str, Any]:
         matches = filters.labels(container.record.config.labels or {})
         if not stopped or not matches or (before is not None and container.record.created >= before):
             continue
-        used = services.snapshots.usage(container.id).size
         try:
+            used = services.snapshots.usage(container.id).size
             erase(services, container, volumes=False)
         except (Conflict, NotFound):
             continue

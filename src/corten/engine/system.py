@@ -3,7 +3,8 @@
 import os
 import platform
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import corten
@@ -12,6 +13,7 @@ from corten.engine.building import Builder
 from corten.engine.moment import rfc3339
 from corten.engine.services import Services, now
 from corten.engine.stats import host_memory
+from corten.model.errors import NotFound
 
 __all__ = ["System"]
 
@@ -117,11 +119,16 @@ class System:
         if "container" in wanted:
             shown["Containers"] = listing.containers(self._services, all=True, size=True)
         if "volume" in wanted:
-            shown["Volumes"] = [self._volume(volume.name) for volume in self._services.volumes.all()]
+            shown["Volumes"] = [*self._volumes()]
         if "build-cache" in wanted:
             cached = building.records(self._builder())
             shown |= {"BuildCache": cached, "BuilderSize": sum(record["Size"] for record in cached)}
         return shown
+
+    def _volumes(self) -> Iterator[dict[str, Any]]:
+        for volume in self._services.volumes.all():
+            with suppress(NotFound, FileNotFoundError):  # it is being removed just now
+                yield self._volume(volume.name)
 
     def _volume(self, name: str) -> dict[str, Any]:
         volumes = self._services.volumes

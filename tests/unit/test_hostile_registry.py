@@ -19,7 +19,8 @@ from corten.model.errors import (
     Unavailable,
 )
 from corten.model.platform import Platform
-from corten.remote import Credentials, Registries
+from corten.model.reference import Reference
+from corten.remote import Credentials, HostRules, Registries
 from corten.remote.challenge import Challenge
 from corten.remote.tokens import Tokens
 from corten.remote.transport import Origin, Transport
@@ -228,6 +229,19 @@ def test_a_length_that_is_none_is_not_believed(registry: FakeRegistry) -> None:
     found = repository(registry).head("1")
     assert found is not None
     assert found.size == 0
+
+
+def test_a_mirror_that_lies_about_a_digest_is_passed_over(registry: FakeRegistry) -> None:
+    mirror = FakeRegistry()
+    try:
+        digest = registry.add_manifest("library/busybox", "latest", mediatype.OCI_MANIFEST, MANIFEST)
+        mirror.manifests["library/busybox", digest] = (mediatype.OCI_MANIFEST, b"{}")
+        rules = HostRules(mirrors=(f"http://{mirror.address}", f"http://{registry.address}"))
+        repo = Registries(rules, patience=0.01).repository(Reference.parse("busybox"))
+        assert repo.manifest(digest).raw == MANIFEST
+        assert mirror.seen
+    finally:
+        mirror.close()
 
 
 # how long it takes

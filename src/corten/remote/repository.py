@@ -86,8 +86,17 @@ class Repository:
 
         Raises `NotFound` when there is none, `DataLoss` when its bytes are not those of the digest asked for.
         """
+        for mirror in self._sources[:-1]:
+            try:
+                return self._manifest([mirror], name)
+            except CortenError:  # it is away, has it not, or lies: the registry itself is asked then
+                if self._cancel:
+                    self._cancel.check()
+        return self._manifest(self._sources[-1:], name)
+
+    def _manifest(self, sources: list[Source], name: str) -> Fetched:
         action = f"pull manifest {self.reference.familiar_name}{'@' if ':' in name else ':'}{name}"
-        answer = self._read(f"/manifests/{quote(name, safe=':')}", action, {"Accept": ACCEPT})
+        answer = self._read(f"/manifests/{quote(name, safe=':')}", action, {"Accept": ACCEPT}, sources)
         raw = answer.document()
         self._transport.done(answer)
         digest = Digest.of(raw)
@@ -180,9 +189,12 @@ class Repository:
     def _path(self, suffix: str) -> str:
         return f"/v2/{self.reference.path}{suffix}"
 
-    def _read(self, suffix: str, action: str, headers: Mapping[str, str]) -> Answer:
-        """GET from the first source that has it; the registry's own answer decides when none does."""
-        for source in self._sources[:-1]:
+    def _read(
+        self, suffix: str, action: str, headers: Mapping[str, str], sources: list[Source] | None = None
+    ) -> Answer:
+        """GET from the first source that has it; the last one's answer, the registry's own, decides when none does."""
+        sources = sources or self._sources
+        for source in sources[:-1]:
             try:
                 answer = self._ask(source, "GET", self._path(suffix), "pull", action, headers)
             except CortenError:
@@ -192,7 +204,7 @@ class Repository:
             if answer.status in (200, 206):
                 return answer
             self._transport.done(answer)
-        answer = self._ask(self._sources[-1], "GET", self._path(suffix), "pull", action, headers)
+        answer = self._ask(sources[-1], "GET", self._path(suffix), "pull", action, headers)
         if answer.status not in (200, 206):
             raise self._refusal(action, answer)
         return answer

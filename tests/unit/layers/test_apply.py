@@ -193,12 +193,6 @@ def test_no_trick_leads_out(out: Path, case: str, form: Form) -> None:
         unpack(data + tar.END, out, form)
 
 
-def test_a_bomb_is_stopped(out: Path) -> None:
-    bomb = gzip.compress(plain(tar.REGULAR, b"zeros", size=64 << 20) + bytes(64 << 20) + tar.END)
-    with pytest.raises(ResourceExhausted, match="more than"):
-        unpack(bomb, out, limit=8 << 20)
-
-
 def test_a_full_disk_is_resource_exhausted(out: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -234,6 +228,13 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 def test_compression_is_found_by_the_bytes(out: Path, compressor: str) -> None:
     data = Layer().file("f", os.urandom(3_000_000)).close()
     assert unpack(COMPRESSORS[compressor](data), out).diff_id == Digest.of(data)
+
+
+@pytest.mark.parametrize("compressor", COMPRESSORS)
+def test_a_bomb_is_stopped(out: Path, compressor: str) -> None:
+    bomb = COMPRESSORS[compressor](plain(tar.REGULAR, b"zeros", size=16 << 20) + bytes(16 << 20) + tar.END)
+    with pytest.raises(ResourceExhausted, match="more than"):
+        unpack(bomb, out, limit=4 << 20)
 
 
 @pytest.mark.parametrize("compressor", [name for name in COMPRESSORS if name != "none"])

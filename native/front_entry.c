@@ -322,6 +322,8 @@ int entry_plan(const struct entry *e, const struct values *values)
     static struct addition added;
     char *plan = (char *)e + e->plan.at;
     const struct patch *p = items(e, &e->patches);
+    added.size = 0;
+    memset(added.place, 0, sizeof added.place);
     added.start = (e->plan.size + 7) / 8 * 8;
     for (uint32_t i = 0; i < e->patches.size; i++) {
         uint64_t word = value_for(&added, &p[i], values);

@@ -52,7 +52,7 @@ def fresh(bundle: Bundle, n: int) -> None:
     bundle.process["env"] = [f"HOSTNAME={bundle.spec['hostname']}", "PATH=/bin", "HOME=/"]
 
 
-STATUS = " ".join(f"-e {name}" for name in "ctxt Vm Rss Pid NSpid NSpgid NSsid Ngid Tgid SigQ".split())
+STATUS = "-e ctxt -e Vm -e Rss -e Pid -e NSpid -e NSpgid -e NSsid -e Ngid -e Tgid -e SigQ"
 OBSERVE = f"cat /proc/self/mountinfo /proc/self/limits /proc/self/cgroup; grep -v {STATUS} /proc/self/status; "
 OBSERVE += "hostname; env; ls -ln /dev; id; umask"
 

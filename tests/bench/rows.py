@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.bench.build_rows import builds
 from tests.bench.peers import Engine
@@ -266,25 +267,62 @@ def bundle(directory: Path, runtime: str) -> Path:
     return directory
 
 
-def runtime_run(runtimes: dict[str, list[str]], rounds: int, scratch: Path) -> list[Measured]:
-    """`run /bin/true` with a fresh id, hostname and cgroup path each time, as engines ask for it."""
-    place = bundle(scratch / "bundle", "runc")
-    settings = json.loads((place / "config.json").read_text())
+def docker_like(settings: dict[str, Any]) -> dict[str, Any]:
+    """The same with Docker's limits and its seccomp profile."""
+    profile = json.loads((Path(__file__).parent.parent / "unit/runtime/docker-seccomp.json").read_text())
+    resources = {**settings["linux"]["resources"], "memory": {"limit": 1 << 28}, "pids": {"limit": 200}}
+    return {**settings, "linux": {**settings["linux"], "seccomp": profile, "resources": resources}}
 
-    def once(command: list[str]) -> Figure:
-        name = f"bench-{os.urandom(5).hex()}"
+
+def without_cache(command: list[str]) -> list[str]:
+    return [*command[:-1], "env", "CORTEN_PLAN_CACHE=/proc", command[-1]]
+
+
+def runtime_run(runtimes: dict[str, list[str]], rounds: int, scratch: Path) -> list[Measured]:
+    """`run /bin/true` with a fresh id, hostname and cgroup path each time, as engines ask for it; of ours also with the
+    same ones again, and without a plan cache."""
+    place = bundle(scratch / "bundle", "runc")
+    plain = json.loads((place / "config.json").read_text())
+
+    def once(command: list[str], settings: dict[str, Any], name: str = "") -> Figure:
+        name = name or f"bench-{os.urandom(5).hex()}"
         fresh = {**settings, "hostname": name, "linux": {**settings["linux"], "cgroupsPath": f"/{name}"}}
         (place / "config.json").write_text(json.dumps(fresh))
         return spawn([*command, "run", "--bundle", str(place), name])
 
     launchers = {name: command for name, command in runtimes.items() if name != "bwrap"}
-    contenders: Contenders = {name: partial(once, command) for name, command in launchers.items()}
-    if "bwrap" in runtimes:
-        flags = ["--unshare-all", "--bind", str(place / "rootfs"), "/", "--proc", "/proc", "--dev", "/dev"]
-        contenders["bwrap"] = partial(spawn, [*runtimes["bwrap"], *flags, "/bin/true"])
-    times = measure("runtime run /bin/true, spec bundle, fresh ids", contenders, rounds)
+    measured = []
+    for what, settings in (("spec bundle", plain), ("Docker's limits and seccomp", docker_like(plain))):
+        contenders: Contenders = {name: partial(once, command, settings) for name, command in launchers.items()}
+        if ours := runtimes.get("corten"):
+            contenders["corten, the same ids"] = partial(once, ours, settings, "bench-same")
+            contenders["corten, cold"] = partial(once, without_cache(ours), settings)
+        if "bwrap" in runtimes:
+            flags = ["--unshare-all", "--bind", str(place / "rootfs"), "/", "--proc", "/proc", "--dev", "/dev"]
+            contenders["bwrap"] = partial(spawn, [*runtimes["bwrap"], *flags, "/bin/true"])
+        measured.append(measure(f"runtime run /bin/true, {what}, fresh ids", contenders, rounds))
     peaks: Contenders = {name: partial(peak, command, place, scratch) for name, command in launchers.items()}
-    return [times, measure("peak memory of run", peaks, 3, "KiB")]
+    return [*measured, measure("peak memory of run", peaks, 3, "KiB")]
+
+
+def runtime_verbs(runtimes: dict[str, list[str]], rounds: int, scratch: Path) -> list[Measured]:
+    """Each verb of a container's life, as containerd calls them."""
+    place = bundle(scratch / "bundle", "runc")
+    settings = json.loads((place / "config.json").read_text())
+    settings["process"]["args"] = ["/bin/sleep", "1000"]
+    took: dict[str, dict[str, list[Figure]]] = {}
+    taking_part = {name: command for name, command in runtimes.items() if name != "bwrap"}
+    for n in range(rounds + 1):
+        for runtime, command in taking_part.items():
+            name = f"bench-{os.urandom(5).hex()}"
+            settings["linux"]["cgroupsPath"] = f"/{name}"
+            (place / "config.json").write_text(json.dumps(settings))
+            verbs = (["create", "--bundle", str(place)], ["start"], ["state"], ["kill"], ["delete", "--force"])
+            for verb in verbs:
+                figure = spawn([*command, *verb, name, *(["KILL"] if verb == ["kill"] else [])])
+                if n:
+                    took.setdefault(verb[0], {}).setdefault(runtime, []).append(figure)
+    return [Measured(f"runtime {verb}", figures) for verb, figures in took.items()]
 
 
 def peak(command: list[str], place: Path, scratch: Path) -> Figure:
@@ -317,4 +355,5 @@ def runtime_exec(runtimes: dict[str, list[str]], rounds: int, scratch: Path) -> 
 RUNTIME_ROWS: dict[str, Callable[[dict[str, list[str]], int, Path], Measured | list[Measured]]] = {
     "run": runtime_run,
     "runtime-exec": runtime_exec,
+    "runtime-verbs": runtime_verbs,
 }

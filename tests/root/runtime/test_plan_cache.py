@@ -25,7 +25,11 @@ NO_PYTHON = 125
 
 
 @pytest.fixture
-def cache(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(runtime: Runtime, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache's directory; the runtime says --debug, so that it keeps a plan before it ends, and not aside."""
+    (scratch / "corten-runtime").write_text(f'#!/bin/sh\nexec {COMMAND} --debug "$@"\n')
+    (scratch / "corten-runtime").chmod(0o755)
+    runtime.command = str(scratch / "corten-runtime")
     monkeypatch.setenv("CORTEN_PLAN_CACHE", str(scratch / "cache"))
     return scratch / "cache"
 

@@ -36,8 +36,8 @@ def create(context: Context) -> int:
         hint = "give --console-socket"
         raise InvalidArgument("cannot allocate tty if runc will detach without setting console socket", hint=hint)
     container = make(Store(context.root), context.id, request, host, bundle=bundle, warnings=_Warnings(context))
-    if context.handed:
-        _tell_reason(context, keeping.launch(context.handed, container))
+    if handed := context.handed:
+        keeping.keep(context, lambda: keeping.launch(handed, container))
     return 0
 
 
@@ -69,8 +69,8 @@ def run(context: Context) -> int:
             forward_signals(container.launch.pidfd)
         relay = container.relay(container.entry.record())
         launch = start_now(container, spec)
-        if context.handed:
-            _tell_reason(context, keeping.launch(context.handed, container))
+        if handed := context.handed:
+            keeping.keep(context, lambda: keeping.launch(handed, container))
     except BaseException:
         if console:
             console.restore()
@@ -111,8 +111,8 @@ def exec_(context: Context) -> int:
         write_pid(given.text("pid-file"), launch.pid)
     if console:
         console.take()
-    if context.handed and context.handed.document:
-        _tell_reason(context, keeping.execution(context.handed, container, process, request))
+    if (handed := context.handed) and handed.document:
+        keeping.keep(context, lambda: keeping.execution(handed, container, process, request))
     return 0 if detached else _wait(launch, console)
 
 
@@ -156,14 +156,6 @@ def _delete_matching(context: Context, *, force: bool) -> int:
         except CortenError as error:
             context.log("warning", error.message, error.place)
     return 0
-
-
-def _tell_reason(context: Context, reason: str) -> None:
-    """Whoever asks for it learns why the next launch will not be faster."""
-    if reason and context.globals.on("debug"):
-        from corten.runtime.plancache.reasons import REASONS
-
-        context.log("debug", f"the plan is not kept: {REASONS[reason]}")
 
 
 class _Warnings(list[str]):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["REASONS", "of_host", "of_plan"]
 
 REASONS = {
+    "nowhere": "the directory for plans cannot be made or written, or is not this user's alone",
     "hooks": "hooks are run by Python with the state of this very container, in its order and with its time limits",
     "controller": "a row is the controller's (a seccomp listener, a network device, newuidmap), and C is none",
     "descriptor": "the plan inherits a descriptor that C has no means to make",

@@ -58,6 +58,9 @@ def keep_launch(handed: Handed, launched: Launched, directory: int = -1) -> str:
     """Keep the plan of this launch, and the template of an exec in it: in the cache, and in the container's `directory`
     for its own. The reason why it is not kept, or ""."""
     spec = codec.loads(handed.document)
+    cache = _cache()
+    if cache < 0:
+        return "nowhere"
     if (spec.get("hooks") or {}) and any(spec["hooks"].values()):
         return "hooks"
     if not all(map(_is_plain, (launched.id, launched.bundle))):
@@ -91,7 +94,7 @@ def keep_launch(handed: Handed, launched: Launched, directory: int = -1) -> str:
     if exec_ and directory >= 0:
         _keep_values(directory, launched.record, holes, found.host)
         _write(directory, f"argv-{handed.key_name:016x}.0", exec_)
-    return _keep(_cache(), f"{handed.name:016x}", entry.encode())
+    return _keep(cache, f"{handed.name:016x}", entry.encode())
 
 
 def keep_exec(handed: Handed, config: bytes, options: Options, record: dict[str, Any], directory: int) -> str:
@@ -269,8 +272,6 @@ def _keep(directory: int, name: str, data: bytes) -> str:
     """Write an entry under the first free name of its kind; when all are taken, in the place of the oldest."""
     if len(data) > _LARGEST:
         return "size"
-    if directory < 0:
-        return ""
     _make_room(directory, "process-" if name.startswith("process-") else "")
     ages: list[tuple[int, str]] = []
     for variant in range(VARIANTS):

@@ -196,6 +196,6 @@ def mounts(engine: Engine) -> list[str]:
 
 
 def unfinished(engine: Engine) -> Iterator[Path]:
-    """Files that stand for something half-done."""
+    """Files that stand for something half-done; `exit.new` is the place that a monitor keeps for the end."""
     for pattern in ("run/**/*.new", "data/**/new-*", "data/containers/*/.backlog"):
-        yield from engine.root.glob(pattern)
+        yield from (path for path in engine.root.glob(pattern) if path.name != "exit.new")

@@ -5,7 +5,7 @@
     RUN/ID/task.json      who it is: written before anything is started, and again once its pid is known
     RUN/ID/config.json    the RuntimeSpec, from which further processes are compiled
     RUN/ID/monitor.sock   where the monitor listens while it lives
-    RUN/ID/exit           how it ended, written by the monitor
+    RUN/ID/exit           how it ended, written by the monitor, which keeps the space for it (exit.new) from the start
 
 A run directory does not outlive a boot, so files appear by rename and need no fsync.
 """

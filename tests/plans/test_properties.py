@@ -51,6 +51,7 @@ hooks = st.dictionaries(
     st.lists(st.just({"path": "/bin/hook", "timeout": 3}), min_size=1, max_size=2),
     max_size=3,
 )
+own_mount_namespace = st.sampled_from([True, True, True, False])
 capabilities = st.lists(st.sampled_from(CAPABILITIES), unique=True, max_size=6)
 NAMESPACES = ["pid", "network", "ipc", "uts", "cgroup", "user", "time"]
 ALLOW = {"defaultAction": "SCMP_ACT_ALLOW"}
@@ -83,7 +84,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "mounts": [*system, *draw(st.lists(own_mounts, max_size=4))],
         "hooks": draw(hooks),
         "linux": {
-            "namespaces": [{"type": kind} for kind in ("mount", *kinds)],
+            "namespaces": [{"type": kind} for kind in (*(("mount",) if draw(own_mount_namespace) else ()), *kinds)],
             **({"uidMappings": ids, "gidMappings": ids} if "user" in kinds else {}),
             "cgroupsPath": draw(st.sampled_from(["/corten/web", "web", ""])),
             "maskedPaths": draw(st.lists(paths, unique=True)),
@@ -97,7 +98,7 @@ def machine(layout: Layout) -> Host:
     everything = (1 << 41) - 1
     return Host(
         machine="x86_64",
-        release=(6, 1),
+        release=(6, 18),
         euid=0,
         egid=0,
         held=Held(everything, everything, everything),
@@ -114,9 +115,11 @@ def machine(layout: Layout) -> Host:
 
 
 @settings(max_examples=150, deadline=None)
-@given(configurations(), st.sampled_from(LAYOUTS))
-def test_every_compiled_plan_obeys_the_rules(config: Any, layout: Layout) -> None:
-    options = Options(console=config["process"]["terminal"])
+@given(configurations(), st.sampled_from(LAYOUTS), st.booleans())
+def test_every_compiled_plan_obeys_the_rules(config: Any, layout: Layout, systemd: bool) -> None:
+    if systemd:
+        config["linux"]["cgroupsPath"] = "a.slice:x:web"
+    options = Options(console=config["process"]["terminal"], systemd=systemd)
     plan = compile(config, machine(layout), bundle="/bundle", id="web", options=options)
     assert [str(violation) for violation in check(plan)] == []
     raw = encode(plan)

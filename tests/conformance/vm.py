@@ -32,6 +32,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ENDED = re.compile(r"^the script ended with (\d+)\.\n", re.MULTILINE)
 MODULES = """
 virtio_pci 9pnet_virtio 9p overlay veth bridge nf_tables nft_chain_nat nft_compat nf_conntrack br_netfilter
+nft_ct nft_nat nft_masq nft_redir nft_fib_ipv4 nft_fib_ipv6 nft_fib_inet nft_reject_inet nft_numgen nft_hash nft_limit
 xt_MASQUERADE xt_conntrack xt_addrtype loop tun dummy
 """
 APPLETS = "sh mount cat cp echo insmod mkdir ip chroot"
@@ -135,7 +136,7 @@ def boot(
     `results` is a directory that the script sees, writable, at /run/results; with `echo` what the machine prints is
     passed on while it runs. Raises TimeoutError after `seconds`.
     """
-    kernel = suite("vm-cgroup2-2", prepare)
+    kernel = suite("vm-cgroup2-3", prepare)
     with tempfile.TemporaryDirectory(prefix="corten-vm-", dir="/dev/shm") as scratch:
         job = Path(scratch, "job")
         job.mkdir()

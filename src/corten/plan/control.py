@@ -120,7 +120,10 @@ def _missing_controller(plan: LaunchPlan, step: Step) -> CortenError | None:
     if made is None:
         return None
     file = str(step.args[1])
-    message = f"cannot limit by {file.split('.')[0]}: the cgroup {made.args[1]!s} below {made.args[0]!s} has no {file}"
+    message = (
+        f"cannot limit by {file.split('.')[0]}: the cgroup {made.args[1]!s} below {made.args[0]!s} has no {file}: "
+    )
+    message += "no such file or directory"
     hint = "a cgroup above it holds processes itself or may not pass the controller on: see the cgroup.procs and "
     hint += "cgroup.subtree_control on the way down, or choose another cgroupsPath"
     return FailedPrecondition(message, hint=hint, place=step.origin)

@@ -241,7 +241,7 @@ def _v2_network(network: Mapping[str, Any]) -> Iterator[Write]:
 
 def _v2_memory(memory: Memory) -> Iterator[Write]:
     limit, swap = memory.get("limit"), memory.get("swap")
-    if swap is not None and (swap or limit):
+    if swap is not None:
         # Before the limit: a smaller limit alone could push into swap what the swap limit forbids.
         yield "memory", "memory.swap.max", swap_alone(swap, limit), f"{_AT}/memory/swap"
     if limit:

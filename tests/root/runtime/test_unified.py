@@ -108,7 +108,7 @@ def test_in_a_cgroup_namespace_our_own_processes_make_room(runtime: Runtime, par
     assert shown == f"{64 << 20}\n0::/corten-init\n"
 
 
-NODES = "mknod /dev/k c 1 11 && true < /dev/k && echo open; echo x > /dev/null && echo null"
+NODES = "mknod /dev/k c 10 200 && true < /dev/k && echo open; echo x > /dev/null && echo null"
 
 
 def test_device_rules_are_an_ebpf_program_that_an_update_replaces(runtime: Runtime) -> None:
@@ -120,7 +120,7 @@ def test_device_rules_are_an_ebpf_program_that_an_update_replaces(runtime: Runti
     first = runtime.exec("/bin/sh", "-c", f"{NODES}; rm /dev/k", check=False)
     assert (first.stdout.split(), "not permitted" in first.stderr) == (["null"], True)
     [before] = device_programs(str(runtime.cgroup("devices")))
-    allowed = {"allow": True, "type": "c", "major": 1, "minor": 11, "access": "r"}
+    allowed = {"allow": True, "type": "c", "major": 10, "minor": 200, "access": "r"}
     runtime("update", "-r", "-", id, input=json.dumps({"devices": [denied, allowed]}))
     [after] = device_programs(str(runtime.cgroup("devices")))
     assert before != after

@@ -124,6 +124,8 @@ class Engine:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        # A child that it was about to spawn may hold its listening socket a moment longer, and would seem to answer.
+        eventually(lambda: not answers(self.path))
 
     def stop(self) -> None:
         if self.process is not None:

@@ -234,7 +234,7 @@ class Building:
             return
         caches = self.builder.mounts
         runs = [one.vertex.op for one in solver.done.values() if isinstance(one.vertex.op, graph.Exec)]
-        places = [caches.path(mount.id) for run in runs for mount in run.mounts if mount.type == "cache"]
+        places = [caches.path(mount) for run in runs for mount in run.mounts if mount.type == "cache"]
         mounts = {path.name: str(path) for path in places if path.is_dir()}
         try:
             self.shelf.write(solver.records(), keys_of(lowered), mounts, self.tools.content)

@@ -77,7 +77,7 @@ class CacheMounts:
     @contextmanager
     def hold(self, mount: Mount, cancel: Cancel) -> Iterator[Path]:
         """The place for one RUN: shared by all, alone (`locked` waits, `private` takes another)."""
-        taken = self._take(self.path(mount.id).name, mount.sharing, cancel)
+        taken = self._take(self.path(mount).name, mount.sharing, cancel)
         try:
             yield self.root / taken
         finally:
@@ -85,9 +85,11 @@ class CacheMounts:
                 self._users[taken] -= 1
                 self._condition.notify_all()
 
-    def path(self, id: str) -> Path:
-        """Where the cache called `id` is, or would be."""
-        return self.root / hashlib.sha256(id.encode()).hexdigest()[:32]
+    def path(self, mount: Mount) -> Path:
+        """Where the mount's cache is, or would be. As with BuildKit one with another owner or mode is another cache."""
+        asked = (mount.mode, mount.uid, mount.gid)
+        name = f"{mount.id}\0{asked}" if any(asked) else mount.id
+        return self.root / hashlib.sha256(name.encode()).hexdigest()[:32]
 
     @contextmanager
     def made(self, path: Path) -> Iterator[int | None]:

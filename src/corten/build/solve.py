@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -27,6 +27,7 @@ from corten.build.graph import Vertex, walk
 from corten.build.layer import Layers
 from corten.build.mounts import CacheMounts, Secrets, Sources
 from corten.build.progress import Told
+from corten.build.redaction import Redaction
 from corten.build.shelf import Record, Shelf
 from corten.build.tools import Tools
 from corten.images.stores import KeyedLock
@@ -336,8 +337,19 @@ class Solver:
             layers_of, self.caches, given.shelf, given.secrets, tools.scratch, tools.run, self.cancel
         )  # fmt: skip
         around = execute.Surroundings(given.limits, sources)
-        told: Callable[[int, bytes], None] = lambda stream, data: self.told.output(vertex, stream, data)  # noqa: E731
-        execute.execute(tools, vertex.op, key, around, told, self.cancel)
+        hidden = [given.secrets[mount.id] for mount in vertex.op.mounts if mount.id in given.secrets]
+        streams = {number: Redaction(hidden) for number in (1, 2)}
+
+        def told(stream: int, data: bytes) -> None:
+            if shown := streams[stream].pass_on(data):
+                self.told.output(vertex, stream, shown)
+
+        try:
+            execute.execute(tools, vertex.op, key, around, told, self.cancel)
+        finally:
+            for number, redaction in streams.items():
+                if rest := redaction.rest():
+                    self.told.output(vertex, number, rest)
 
 
 def ground(vertex: Vertex) -> str:

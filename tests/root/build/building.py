@@ -12,7 +12,7 @@ from corten.client.address import Address
 from corten.client.engine import Engine as Client
 from tests.root.engines import IMAGE, Engine
 
-__all__ = ["Built", "Site", "context", "directory"]
+__all__ = ["Built", "Site", "context", "directory", "stands_on_nothing"]
 
 
 class Built:
@@ -68,6 +68,17 @@ class Site:
         found = self.client.images.get(image)["Config"]
         return {key: found[key] for key in CONFIG if found.get(key)}
 
+    def look(self, image: str, base: Mapping[str, str]) -> list[str]:
+        """What differs from the base's files, then the configuration."""
+        files = self.files(image)
+        lines = [f"- {path}" for path in sorted(base.keys() - files.keys())]
+        lines += [f"{path} {about}" for path, about in sorted(files.items()) if base.get(path) != about]
+        return [
+            *lines,
+            "",
+            *(f"{key}: {json.dumps(value, sort_keys=True)}" for key, value in self.config(image).items()),
+        ]
+
     def history(self, image: str) -> list[str]:
         rows = self.client.ask("GET", f"/images/{image}/history")
         base = len(self.client.ask("GET", f"/images/{IMAGE}/history"))
@@ -79,6 +90,12 @@ CONFIG = (
     *("User", "ExposedPorts", "Env", "Cmd", "Healthcheck", "Volumes", "WorkingDir", "Entrypoint", "OnBuild", "Labels"),
     *("StopSignal", "Shell"),
 )
+
+
+def stands_on_nothing(case: Path) -> bool:
+    """Whether the image of a golden has no base, so that all of its files are shown."""
+    bases = [line for line in (case / "Dockerfile").read_text().splitlines() if line.startswith("FROM ")]
+    return bases[-1].split()[1] == "scratch"
 
 
 KINDS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.root.build.building import Site, directory
+from tests.root.build.building import Site, directory, stands_on_nothing
 from tests.root.engines import IMAGE, OTHER_HOST
 
 pytestmark = pytest.mark.root
@@ -20,13 +20,8 @@ def described(site: Site, case: Path) -> str:
     query = json.loads((case / "query.json").read_text()) if (case / "query.json").exists() else {}
     built = site.build(directory(case, OURS), **query)
     image = built.id
-    base, files = site.files(IMAGE), site.files(image)
-    if "scratch" in case.name or case.name in ("copy_from_image", "copy_from_stage_owner"):
-        base = {}
-    lines = [f"- {path}" for path in sorted(base.keys() - files.keys())]
-    lines += [f"{path} {about}" for path, about in sorted(files.items()) if base.get(path) != about]
-    config = [f"{key}: {json.dumps(value, sort_keys=True)}" for key, value in site.config(image).items()]
-    return "\n".join([*lines, "", *config, "", *site.history(image), ""])
+    base = {} if stands_on_nothing(case) else site.files(IMAGE)
+    return "\n".join([*site.look(image, base), "", *site.history(image), ""])
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

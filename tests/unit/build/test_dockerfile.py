@@ -226,3 +226,36 @@ def test_any_word_is_expanded_or_refused(text: str) -> None:
         expand_words(text, VALUES)
     except InvalidArgument:
         return
+
+
+@pytest.mark.parametrize("line", ["RUN " + "[" * 100_000, "VOLUME " + "[" * 100_000, "ENV A=" + "${a:-" * 50_000])
+def test_deep_nesting_is_a_mistake_with_its_line(line: str) -> None:
+    with pytest.raises(DockerfileError, match="line 2") as caught:
+        parse(f"FROM a\n{line}\n")
+    assert caught.value.at.first == 2
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RUN <<EOF " + "1" * 1_000_000 + "\nEOF\n",
+        "RUN <<EOF " + '\'"\\"' * 250_000 + "\nEOF\n",
+        "RUN x \\\n" + " y \\\n" * 100_000 + "z\n",
+        "COPY " + " ".join(f"<<a{n}" for n in range(5000)) + " /x/\n" + "".join(f"a{n}\n" for n in range(5000)),
+    ],
+    ids=["digits", "quotes", "continuations", "here-documents"],
+)
+def test_a_hostile_line_costs_no_more_than_its_length(text: str) -> None:
+    assert parse(f"FROM a\n{text}").stages
+
+
+@pytest.mark.timeout(20)
+def test_a_row_of_stars_is_matched_once() -> None:
+    assert not Ignore("a*" * 40 + "b").excludes("a" * 250)
+    for pattern, path, matches in [
+        *(("a*b*c", "abbc", True), ("*ab*ab", "ab", False), ("*ab*ab", "abab", True), ("***x", "yx", True)),
+        *(("*aab*c", "aaabc", True), ("a*[bc]d", "axxbd", True), ("*?", "a", True), ("a*/b", "ax/b", True)),
+        *(("[^a]x", "bx", True), ("[!a]x", "bx", False), ("[!a]x", "!x", True)),
+    ]:
+        assert Ignore(pattern).excludes(path) is matches, pattern

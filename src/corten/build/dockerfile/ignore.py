@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 __all__ = ["Ignore"]
 
+PLAIN = re.compile(r"[^*?\[\\/]*")
+
 
 class Rule(NamedTuple):
     expression: "re.Pattern[str]"
@@ -51,7 +53,10 @@ def rule_of(line: str) -> Rule | None:
 
 
 def translate(pattern: str) -> str:
-    """A pattern as a regular expression: ``*`` and ``?`` stay within a component, ``**`` does not."""
+    """A pattern as a regular expression: ``*`` and ``?`` stay within a component, ``**`` does not.
+
+    It is Go's filepath.Match: ``[^a]`` is any letter but a, ``[!a]`` is one of the two.
+    """
     out = ""
     at = 0
     while at < len(pattern):
@@ -61,12 +66,18 @@ def translate(pattern: str) -> str:
         elif rest.startswith("**"):
             out, at = out + ".*", at + 2
         elif rest[0] == "*":
-            out, at = out + "[^/]*", at + 1
+            # The shortest match of a star is as good as any other, so none is tried twice: a row of stars stays cheap.
+            plain = PLAIN.match(rest.lstrip("*"))
+            assert plain
+            at += len(rest) - len(rest.lstrip("*")) + plain.end()
+            ends = at == len(pattern) or pattern[at] == "/"
+            text = re.escape(plain[0])
+            out += f"[^/]*{text}" if ends or not text else f"(?>[^/]*?{text})"
         elif rest[0] == "?":
             out, at = out + "[^/]", at + 1
         elif rest[0] == "[" and "]" in rest[1:]:
             end = rest.index("]", 2)
-            out, at = out + "[" + rest[1:end].replace("\\", "\\\\").replace("!", "^", 1) + "]", at + end + 1
+            out, at = out + "[" + rest[1:end].replace("\\", "\\\\") + "]", at + end + 1
         elif rest[0] == "\\" and len(rest) > 1:
             out, at = out + re.escape(rest[1]), at + 2
         else:

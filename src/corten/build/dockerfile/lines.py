@@ -11,6 +11,7 @@
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from corten.build.dockerfile.error import DockerfileError, Range
@@ -19,7 +20,9 @@ __all__ = ["Heredoc", "Line", "Source", "read_lines"]
 
 DIRECTIVE = re.compile(r"^#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
 DIRECTIVES = ("syntax", "escape", "check")
-HEREDOC = re.compile(r"(\d*)<<(-?)(?:'([^'\s]+)'|\"([^\"\s]+)\"|([A-Za-z0-9_.$-]+))")
+# The look behind keeps a long row of digits from being tried at each of them.
+HEREDOC = re.compile(r"((?<!\d)\d*)<<(-?)(?:'([^'\s]+)'|\"([^\"\s]+)\"|([A-Za-z0-9_.$-]+))")
+QUOTE = re.compile("['\"]")
 WITH_HEREDOC = ("RUN", "COPY", "ADD")
 
 
@@ -126,13 +129,27 @@ class Reader:
         raise DockerfileError("unterminated heredoc", at, hint=f"end it with a line {name}", near=match[0])
 
 
+def quoted_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where quotes begin and end; one that is never closed quotes nothing. One pass: a line may be hostile and long."""
+    at = 0
+    while match := QUOTE.search(text, at):
+        begin, sign = match.start(), match[0]
+        end = begin + 1
+        while 0 <= end < len(text) and text[end] != sign:
+            end = text.find(sign, end) if sign == "'" else end + 1 + (text[end] == "\\")
+        if not 0 <= end < len(text):
+            return
+        yield begin, end + 1
+        at = end + 1
+
+
 def find_heredocs(text: str) -> list["re.Match[str]"]:
     """The here-document words of a RUN, COPY or ADD line, outside quotes."""
     words = text.split(None, 2)
     command = words[1] if len(words) > 1 and words[0].upper() == "ONBUILD" else words[0]
     if command.upper() not in WITH_HEREDOC or "<<" not in text:
         return []
-    quoted = [match.span() for match in re.finditer(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"", text)]
+    quoted = list(quoted_spans(text))
     return [
         match
         for match in HEREDOC.finditer(text)

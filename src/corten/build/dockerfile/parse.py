@@ -65,8 +65,14 @@ class Dockerfile:
 def parse(text: str) -> Dockerfile:
     """Read a whole Dockerfile; raises DockerfileError with the place."""
     source = read_lines(text)
-    instructions = [parse_line(line, source.escape) for line in source.lines]
-    return into_stages(instructions, source)
+    return into_stages([read_line(line, source.escape) for line in source.lines], source)
+
+
+def read_line(line: Line, escape: str) -> Instruction:
+    try:
+        return parse_line(line, escape)
+    except RecursionError:
+        raise DockerfileError("brackets or variables nest too deeply", line.at) from None
 
 
 def into_stages(instructions: list[Instruction], source: Source) -> Dockerfile:

@@ -15,7 +15,7 @@ from corten.build.lower.config import APPLY as CONFIGURING
 from corten.build.lower.copy import copy, workdir
 from corten.build.lower.run import run
 from corten.build.lower.state import DEFAULT_SHELL, Line, Lowered, Options, Resolve, State, Step
-from corten.model.errors import CortenError, NotFound
+from corten.model.errors import CortenError, InvalidArgument, NotFound
 from corten.model.platform import Platform
 
 __all__ = ["Lowering", "lower"]
@@ -28,7 +28,10 @@ PROXY_NAMES = frozenset({*PROXIES, *(name.lower() for name in PROXIES)})
 
 def lower(file: Dockerfile, options: Options, resolve: Resolve) -> Lowered:
     """Lower the target stage (the last one by default); raises DockerfileError with the line at fault."""
-    return Lowering(file, options, resolve).run()
+    try:
+        return Lowering(file, options, resolve).run()
+    except RecursionError:
+        raise InvalidArgument("the Dockerfile nests stages or variables too deeply") from None
 
 
 class Lowering:
@@ -98,6 +101,8 @@ class Lowering:
             body = [*(self.trigger(text, stage) for text in triggers), *stage.body]
             given = self.options.build_args
             state.hidden = {name: value for name, value in given.items() if name in PROXY_NAMES}
+            # All later lines follow from this, their own words, and what these mean with their variables replaced.
+            state.trail = digest_of([state.config, sorted(given.items())])
             self.script.append(Line(stage.number, stage.begin.text, (state.vertex,)))
             for one, name in zip(body, self.names(stage, body), strict=True):
                 self.apply(state, one, stage, name)
@@ -117,8 +122,8 @@ class Lowering:
     def apply(self, state: State, one: nouns.Instruction, stage: Stage, name: str) -> None:
         outer, self.made = self.made, []
         APPLY[type(one)](self, state, one, name)
-        meaning = [state.trail, one.text, state.config, state.vertex.digest]
-        state.trail = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+        said = state.steps[-1].created_by if state.steps else ""
+        state.trail = digest_of([state.trail, one.text, said, state.vertex.digest])
         self.script.append(Line(stage.number, one.text, tuple(self.made), state.trail))
         self.made = outer
 
@@ -189,6 +194,10 @@ APPLY: dict[type, Callable[..., None]] = {
     nouns.Add: copy,
     nouns.Workdir: workdir,
 }
+
+
+def digest_of(meaning: object) -> str:
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
 def shell_of(config: Mapping[str, object]) -> tuple[str, ...]:

@@ -282,9 +282,19 @@ def test_no_place_for_entries_is_no_error(runtime: Runtime, monkeypatch: pytest.
         assert runtime.result("/bin/true").returncode == 0
 
 
+def test_a_plan_is_kept_aside_even_of_a_container_that_is_gone_at_once(
+    runtime: Runtime, bare: Runtime, cache: Path
+) -> None:
+    runtime.command = str(COMMAND)
+    runtime.run("/bin/true")
+    wait_for(lambda: cache.exists() and [one for one in cache.iterdir() if not one.name.startswith(".")])
+    assert not missed(bare)
+
+
 def test_many_that_keep_at_once_leave_whole_entries(runtime: Runtime, bare: Runtime, cache: Path) -> None:
     bundle = runtime.bundle
     bundle.process["args"] = ["/bin/true"]
+    del bundle.linux["cgroupsPath"]  # each its own, by its id
     bundle.write()
     command = [runtime.command, "--root", str(runtime.root), "run", "-b", str(bundle.path)]
     running = [subprocess.Popen([*command, f"{bundle.id}-{n}"]) for n in range(6)]

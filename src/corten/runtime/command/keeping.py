@@ -13,54 +13,55 @@ from corten.runtime.plancache.reasons import REASONS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
     from corten.model.runtime_spec import Process
     from corten.runtime.command import Context
     from corten.runtime.container import Container, Request
     from corten.runtime.plancache.front import Handed
 
-__all__ = ["execution", "keep", "launch"]
+__all__ = ["execution", "launch"]
 
 
-def keep(context: Context, work: Callable[[], str]) -> None:
-    """Do `work` (`launch` or `execution`), which answers the reason why it kept nothing."""
-    if context.globals.on("debug"):
-        if reason := work():
-            context.log("debug", f"the plan is not kept: {REASONS[reason]}")
-        return
-    if os.fork():
-        return
-    try:
-        os.closerange(0, 256)  # whoever reads our output shall not wait for us
-        os.setsid()
-        work()
-    finally:
-        os._exit(0)
-
-
-def launch(handed: Handed, container: Container) -> str:
-    """Keep a container's plan, and the template of an exec in it. The reason why not, or ""."""
+def launch(context: Context, handed: Handed, container: Container) -> None:
+    """Keep a container's plan, and the template of an exec in it."""
     from corten.runtime.compiler import Options
     from corten.runtime.plancache import Launched, keep_launch
 
     record = container.entry.record()
-    options = Options(**record["options"])
-    launched = Launched(container.id, record["bundle"], options, record)
-    directory = os.open(container.entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return keep_launch(handed, launched, directory)
-    finally:
-        os.close(directory)
+    launched = Launched(container.id, record["bundle"], Options(**record["options"]), record)
+    _keep(context, container, lambda directory: keep_launch(handed, launched, directory))
 
 
-def execution(handed: Handed, container: Container, process: Process, request: Request) -> str:
-    """Keep the plan of an exec whose process came as a document. The reason why not, or ""."""
+def execution(context: Context, handed: Handed, container: Container, process: Process, request: Request) -> None:
+    """Keep the plan of an exec whose process came as a document."""
     from corten.runtime.plancache import keep_exec
 
-    record = container.entry.record()
+    record, config = container.entry.record(), container.entry.read("config.json")
+    options = request.options({"ociVersion": "1.0.0", "process": process}, listener=False)
+    _keep(context, container, lambda directory: keep_exec(handed, config, options, record, directory))
+
+
+def _keep(context: Context, container: Container, work: Callable[[int], str]) -> None:
+    """Do `work`, which gets the container's directory and answers the reason why it kept nothing. All that it needs of
+    the container has been read: a short-lived one may be gone before the process aside begins."""
     directory = os.open(container.entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        options = request.options({"ociVersion": "1.0.0", "process": process}, listener=False)
-        return keep_exec(handed, container.entry.read("config.json"), options, record, directory)
+        if context.globals.on("debug"):
+            if reason := work(directory):
+                context.log("debug", f"the plan is not kept: {REASONS[reason]}")
+        elif os.fork() == 0:
+            _aside(lambda: work(directory))
     finally:
         os.close(directory)
+
+
+def _aside(work: Callable[[], str]) -> NoReturn:
+    try:
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)  # whoever reads our output shall not wait for us
+        os.setsid()
+        work()
+    finally:
+        os._exit(0)

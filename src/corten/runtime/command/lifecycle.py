@@ -37,7 +37,7 @@ def create(context: Context) -> int:
         raise InvalidArgument("cannot allocate tty if runc will detach without setting console socket", hint=hint)
     container = make(Store(context.root), context.id, request, host, bundle=bundle, warnings=_Warnings(context))
     if handed := context.handed:
-        keeping.keep(context, lambda: keeping.launch(handed, container))
+        keeping.launch(context, handed, container)
     return 0
 
 
@@ -70,7 +70,7 @@ def run(context: Context) -> int:
         relay = container.relay(container.entry.record())
         launch = start_now(container, spec)
         if handed := context.handed:
-            keeping.keep(context, lambda: keeping.launch(handed, container))
+            keeping.launch(context, handed, container)
     except BaseException:
         if console:
             console.restore()
@@ -112,7 +112,7 @@ def exec_(context: Context) -> int:
     if console:
         console.take()
     if (handed := context.handed) and handed.document:
-        keeping.keep(context, lambda: keeping.execution(handed, container, process, request))
+        keeping.execution(context, handed, container, process, request)
     return 0 if detached else _wait(launch, console)
 
 

@@ -36,7 +36,7 @@ def on_path() -> dict[str, str]:
 CLIENTS = on_path()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served() -> Iterator[Engine]:
     engine = Engine.temporary()
     try:
@@ -47,7 +47,7 @@ def served() -> Iterator[Engine]:
         engine.end()
 
 
-@pytest.fixture(scope="session", params=[*CLIENTS, UNSTABLE])
+@pytest.fixture(scope="package", params=[*CLIENTS, UNSTABLE])
 def client(request: pytest.FixtureRequest) -> str:
     """The path of a docker command."""
     if request.param in CLIENTS:

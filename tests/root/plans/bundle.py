@@ -152,6 +152,7 @@ def docker_like(rootfs: Path, argv: tuple[str, ...]) -> LaunchPlan:
 
 def run(plan: LaunchPlan, fds: Mapping[str, int] | None = None, **options: object) -> int:
     """Run a plan to its end, saying GO at every checkpoint: the exit code, negative for a signal."""
+    others = children()
     launch = Launch(plan, fds, **options)  # type: ignore[arg-type]
     try:
         for message, extra in launch.events():
@@ -161,7 +162,7 @@ def run(plan: LaunchPlan, fds: Mapping[str, int] | None = None, **options: objec
                 launch.go()
         return wait(launch)
     except CortenError:
-        reap()
+        reap(others)
         raise
     finally:
         launch.close()
@@ -174,13 +175,17 @@ def wait(launch: Launch) -> int:
     return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
 
 
-def reap() -> None:
-    """Reap the child of a launch that failed, whose pid nobody may have been told."""
-    try:
-        while os.waitpid(-1, 0):
-            pass
-    except ChildProcessError:
-        pass
+def children() -> set[int]:
+    """The pids of this process's children, those that died included."""
+    listed = [task.read_text() for task in Path("/proc/self/task").glob("*/children")]
+    return {int(pid) for one in listed for pid in one.split()}
+
+
+def reap(others: set[int]) -> None:
+    """Reap the children but for `others`: those of a launch that failed, whose pids nobody may have been told."""
+    while left := children() - others:
+        for pid in left:
+            os.waitpid(pid, 0)
 
 
 def output(plan: LaunchPlan, **options: object) -> str:

@@ -48,6 +48,7 @@ def container(
 @contextmanager
 def paused(plan: LaunchPlan) -> Iterator[Launch]:
     """A container at its last checkpoint, ended afterwards."""
+    others = bundle.children()
     launch = Launch(plan)
     try:
         for message, fds in launch.events():
@@ -60,7 +61,7 @@ def paused(plan: LaunchPlan) -> Iterator[Launch]:
         yield launch
     finally:
         launch.close()
-        bundle.reap()
+        bundle.reap(others)
 
 
 def refused(plan: LaunchPlan) -> CortenError:

@@ -124,7 +124,7 @@ def test_a_read_only_root_is_named_in_the_answer(fresh: Engine) -> None:
     assert "Traceback" not in err
     assert "read-only file system" in err.lower()
     assert str(fresh.root) in err
-    assert fresh.inside("umount", str(fresh.root)).returncode == 0
+    eventually(lambda: fresh.inside("umount", str(fresh.root)).returncode == 0)  # a monitor may still be ending
 
 
 def full(engine: Engine) -> None:
@@ -146,7 +146,8 @@ def small(fresh: Engine) -> Iterator[Engine]:
     for name in done(fresh, "ps", "-aq")[1].split():
         done(fresh, "rm", "-f", name)
     stop(fresh)
-    assert fresh.inside("umount", str(fresh.root)).returncode == 0
+    fresh.remove_cgroups()  # a reset could not, for what it knows an engine by goes with the disk
+    eventually(lambda: fresh.inside("umount", str(fresh.root)).returncode == 0)  # a monitor may still be ending
 
 
 def refused(answer: tuple[int, str, str]) -> bool:

@@ -66,4 +66,6 @@ def test_a_build_that_wants_buildkit_is_refused(engine: Engine, tmp_path: Path) 
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\n")
     done = engine.docker("build", str(tmp_path), check=False, DOCKER_BUILDKIT="1")
     assert done.returncode == 1
-    assert "buildx component is missing" in done.stderr or "received 501" in done.stderr  # 28 and 20.10
+    # 28 misses its plugin; 20.10 opens a session and asks for the build at once, and tells what is refused first.
+    known = ("buildx component is missing", "received 501", "use DOCKER_BUILDKIT=0")
+    assert any(words in done.stderr for words in known), done.stderr

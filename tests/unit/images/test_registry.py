@@ -12,6 +12,7 @@ import pytest
 
 from corten.images.transfer import Done, Notice, Step, Told
 from corten.model import mediatype
+from corten.model.cancel import Cancel
 from corten.model.digest import Digest
 from corten.model.errors import DataLoss, InvalidArgument, NotFound, Unavailable
 from corten.model.platform import Platform
@@ -52,8 +53,8 @@ def name(registry: FakeRegistry, tag: str = "1") -> Reference:
     return Reference.parse(f"{registry.address}/team/app:{tag}")
 
 
-def repository(registry: FakeRegistry) -> Repository:
-    return Registries(patience=0.01).repository(name(registry))
+def repository(registry: FakeRegistry, cancel: Cancel | None = None) -> Repository:
+    return Registries(patience=0.01).repository(name(registry), cancel=cancel)
 
 
 def pull(rig: Rig, registry: FakeRegistry, platform: str = "", tag: str = "1") -> list[Told]:
@@ -205,9 +206,11 @@ def test_who_stops_listening_stops_the_pull(rig: Rig, registry: FakeRegistry) ->
     offer(registry, BIG)
     gone = threading.Event()
     registry.hook = lambda handler: "/blobs/" in handler.path and not gone.wait(20)  # no blob comes before we leave
-    telling = rig.images.pull(repository(registry), name(registry))
+    cancel = Cancel()
+    telling = rig.images.pull(repository(registry, cancel), name(registry), cancel=cancel)
     next(telling)
     telling.close()  # type: ignore[attr-defined]
+    assert cancel.is_set()
     gone.set()
     with pytest.raises(NotFound):
         rig.images.get(str(name(registry)))

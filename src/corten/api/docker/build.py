@@ -116,7 +116,8 @@ def builder_of(call: Call[Any, Any]) -> "Builder":
 def refuse(query: BuildQuery) -> None:
     """What is not there is said, never passed over."""
     if query.version == "2":
-        raise Unimplemented("this is BuildKit's way to build, which Corten does not have yet", hint=KEEP_CLASSIC)
+        message = "this is BuildKit's way to build, which Corten does not have yet; use DOCKER_BUILDKIT=0"
+        raise Unimplemented(message, hint=KEEP_CLASSIC)
     if query.squash:
         raise Unimplemented("--squash is not supported", hint="end with a stage that copies from the one before")
     if query.isolation not in ("", "default"):

@@ -80,8 +80,8 @@ def signalled(
         try:
             send(services, container, number)
         except Conflict:
-            # It has just ended by itself, and its exit is waiting for our lock: as good as stopped.
-            if container.task is None or container.task.exit() is None:
+            # It has just ended by itself, and its exit is waiting for our lock or on its way: as good as stopped.
+            if container.task is None:
                 raise
     return future
 
